@@ -96,7 +96,7 @@ def test_figures_of_a_network_are_shares_and_areas():
     )
     torch.manual_seed(0)
 
-    found, answers = figures(Screen(TINY), real, virtual)
+    found, answers = figures(Screen(TINY), real, virtual, dict.fromkeys(CONDITIONS, 0.02))
 
     assert answers.logits.shape == (many, len(CONDITIONS))
     assert 0.85 < found.coverage < 0.95

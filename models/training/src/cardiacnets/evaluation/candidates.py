@@ -1,7 +1,7 @@
 """Whether a further training replaces the shipped network: the rule of models/training/README.md, as one command.
 
 Candidates are what was trained from a bundle, and its means with that bundle. All figures are of PTB-XL fold 8 and of
-virtual validation people; fold 9 is not read.
+virtual validation people; fold 9 is not read. Limits are fitted at the bundle's rates of false alarms.
 
 `python -m cardiacnets.evaluation.candidates --run-dir DIR [--bundle DIR] [--share 0.85 …]`
 """
@@ -22,7 +22,7 @@ from cardiacnets.data.virtual import VirtualSet, load_virtual
 from cardiacnets.data.windows import cache_dir
 from cardiacnets.domain import CONDITIONS
 from cardiacnets.evaluation.calibrate import fit_interval_scale, fit_platt, probability
-from cardiacnets.evaluation.export import CALIBRATION_PEOPLE, FALSE_ALARMS_OF, LOWEST, ONE_FOR_ALL
+from cardiacnets.evaluation.export import CALIBRATION_PEOPLE, LOWEST, ONE_FOR_ALL
 from cardiacnets.evaluation.limits import fit_limits, limits_of
 from cardiacnets.metrics import auroc, pearson
 from cardiacnets.models.screen import Screen
@@ -87,8 +87,15 @@ def answers_of(screen: Screen, millivolt: NDArray[np.floating], person: Array, b
 class Limiter:
     """Limits of each condition from a fold's normal ECGs, as `export` fits them, and what they flag."""
 
-    def __init__(self, on_real: Answers, unknown: Answers, real: RealSet, normal: NDArray[np.bool_]) -> None:
-        """`unknown`: of the normal ECGs, with the person withheld."""
+    def __init__(
+        self,
+        on_real: Answers,
+        unknown: Answers,
+        real: RealSet,
+        normal: NDArray[np.bool_],
+        rates: Mapping[str, float],
+    ) -> None:
+        """`unknown`: of the normal ECGs, with the person withheld. `rates`: of false alarms."""
         assert real.teacher is not None, "HF is calibrated on the teacher"
         known = ~np.isnan(real.teacher)
         self._hf = fit_platt(on_real.logits[known, HF], expit(real.teacher[known]))
@@ -98,7 +105,7 @@ class Limiter:
                 chances[:, index],
                 withheld[:, index],
                 real.person[normal],
-                FALSE_ALARMS_OF[name],
+                rates[name],
                 "",
                 LOWEST["teacher"] if index == HF else 0.0,
                 one_for_all=name in ONE_FOR_ALL,
@@ -118,14 +125,17 @@ class Limiter:
         return np.asarray(self._chances(answers) >= limits)
 
 
-def figures(screen: Screen, real: RealSet, virtual: VirtualSet) -> tuple[Figures, Answers]:
-    """Of one network on real ECGs of one fold and on virtual people; the answers are those on virtual people."""
+def figures(screen: Screen, real: RealSet, virtual: VirtualSet, rates: Mapping[str, float]) -> tuple[Figures, Answers]:
+    """Of one network on real ECGs of one fold and on virtual people; the answers are those on virtual people.
+
+    `rates`: of false alarms, at which limits are set.
+    """
     assert real.kind is not None, "isolated findings are part of the rule"
     assert real.teacher is not None, "so is the teacher"
     on_real, on_virtual = (answers_of(screen, some.millivolt, some.person) for some in (real, virtual))
     normal = real.kind == NORMAL
     nobody = np.full_like(real.person[normal], np.nan)
-    limiter = Limiter(on_real, answers_of(screen, real.millivolt[normal], nobody), real, normal)
+    limiter = Limiter(on_real, answers_of(screen, real.millivolt[normal], nobody), real, normal, rates)
     real_flags, virtual_flags = limiter.flags(on_real, real.person), limiter.flags(on_virtual, virtual.person)
     blocks = isolated_flags(real.kind, on_real.logits)
     fitted = np.unique(np.linspace(0, len(virtual.person) - 1, CALIBRATION_PEOPLE).round().astype(int))
@@ -221,9 +231,11 @@ def main() -> None:
     networks = {"shipped": shipped, "trained": trained}
     networks |= {f"{share:.0%}": mixed(shipped, trained, share) for share in options.share}
     real, people = load_real((VALIDATION_FOLD,)), virtual.rows(np.flatnonzero(virtual.split == "val"))
+    manifest = json.loads((options.bundle / "manifest.json").read_text())
+    rates = {entry["id"]: entry["limits"]["falseAlarms"] for entry in manifest["conditions"]}
     found, logits = {}, {}
     for name, network in networks.items():
-        found[name], answers = figures(network, real, people)
+        found[name], answers = figures(network, real, people, rates)
         logits[name] = answers.logits
     print(table(found))
     for name in list(networks)[1:]:
