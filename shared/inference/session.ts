@@ -8,7 +8,6 @@ import { LEADS } from '../domain/leads.ts'
 import type { Person } from '../domain/recording.ts'
 import { CodedError } from '../errors.ts'
 import { CLEAN_STEPS, type CleanWindow } from '../waveform/clean-codec.ts'
-import { convertInto } from '../waveform/convert.ts'
 import { type Bundle, verifyFile } from './bundle.ts'
 
 export interface SessionOptions {
@@ -56,7 +55,9 @@ export function encoderInputs(window: CleanWindow, person: Person): Record<strin
 
 /** A window's samples as the encoder gets them, [12][samples] lead-major. */
 export function samplesOf({ codes }: CleanWindow): Float32Array {
-  return convertInto(new Float32Array(codes.length), codes, (code) => code / CLEAN_STEPS)
+  const samples = new Float32Array(codes.length)
+  for (let i = 0; i < samples.length; i++) samples[i] = codes[i]! / CLEAN_STEPS
+  return samples
 }
 
 /**

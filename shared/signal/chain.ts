@@ -3,6 +3,7 @@
  * `models/training/src/cardiacnets/reference/obvious.py`; parity is tested stage by stage.
  * @module
  */
+import { CLEAN_STEPS } from '../waveform/clean-codec.ts'
 import { removeTrend } from './baseline.ts'
 import type { SignalProfile } from './profile.ts'
 import { smooth, WINDOW } from './savitzky-golay.ts'
@@ -43,26 +44,46 @@ export class SignalChain {
    * @returns the lead's amplitude; the object is reused by the next call
    */
   run(input: Float64Array, period: number, output: Float64Array): Amplitude {
-    const smoothed = this.#smoothed
     removeTrend(input, period, this.#signal)
-    this.#denoiser.run()
-    smooth(this.#signal, smoothed)
-    let min = smoothed[0]!
-    let max = min
-    for (let i = 1; i < smoothed.length; i++) {
-      const value = smoothed[i]!
-      if (value < min) min = value
-      else if (value > max) max = value
-    }
-    const range = max - min
-    if (range <= FLAT_RANGE_MV) {
+    this.#denoise()
+    const smoothed = this.#smoothed
+    const { min, max } = this.#amplitude
+    if (max - min <= FLAT_RANGE_MV) {
       output.fill(0)
     } else {
-      const factor = 2 / range
+      const factor = 2 / (max - min)
       for (let i = 0; i < smoothed.length; i++) output[i] = (smoothed[i]! - min) * factor - 1
     }
-    this.#amplitude.min = min
-    this.#amplitude.max = max
     return this.#amplitude
+  }
+
+  /**
+   * Runs what follows the baseline removal, and rounds the values in [−1, 1] to `CLEAN_STEPS`. They are shifted to be positive, so that
+   * truncation rounds; three times faster than Math.round here.
+   * @param flat [samples], a lead without its trend (`removeTrend`), mV
+   * @param codes receives [samples] from index `at` on; zeros for a flat lead
+   * @returns as `run`
+   */
+  encode(flat: Float64Array, codes: Int16Array, at: number): Amplitude {
+    this.#signal.set(flat)
+    this.#denoise()
+    const smoothed = this.#smoothed
+    const { min, max } = this.#amplitude
+    if (max - min <= FLAT_RANGE_MV) {
+      codes.fill(0, at, at + smoothed.length)
+    } else {
+      const factor = 2 / (max - min)
+      for (let i = 0; i < smoothed.length; i++) {
+        const value = (smoothed[i]! - min) * factor - 1
+        codes[at + i] = ((value * CLEAN_STEPS + CLEAN_STEPS + 0.5) | 0) - CLEAN_STEPS
+      }
+    }
+    return this.#amplitude
+  }
+
+  /** `signal`, denoised and smoothed, into `smoothed`; its extremes into `amplitude`. */
+  #denoise(): void {
+    this.#denoiser.run()
+    smooth(this.#signal, this.#smoothed, this.#amplitude)
   }
 }

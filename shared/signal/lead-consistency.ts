@@ -7,8 +7,11 @@
 import { LEADS, type LeadName } from '../domain/leads.ts'
 import type { ResultWarning } from '../domain/warnings.ts'
 
+type Rule = readonly [Term, Term, Term]
+type Term = readonly [lead: LeadName, factor: number]
+
 /** Weighted sums of leads that must be zero. */
-const RULES: readonly (readonly (readonly [lead: LeadName, factor: number])[])[] = [
+const RULES: readonly Rule[] = [
   [
     ['III', 1],
     ['II', -1],
@@ -58,12 +61,9 @@ export function leadWarnings(leads: readonly ConsistencyLead[]): ResultWarning[]
   if (same.length > 0) warnings.push({ code: 'leads-identical', leads: same, withholds: true })
   const others = new Map(leads.filter(({ name }) => !same.includes(name)).map((lead) => [lead.name, lead]))
   const disagreeing = RULES.filter((rule) => {
-    const terms = rule.map(([name, factor]) => ({ lead: others.get(name), factor }))
-    return (
-      terms.every(({ lead }) => lead !== undefined) &&
-      isBroken(terms.map(({ lead, factor }) => ({ mv: lead!.mv, factor })))
-    )
-  }).map((rule) => rule[0]![0])
+    const [one, two, three] = rule.map(([name]) => others.get(name)?.mv)
+    return one !== undefined && two !== undefined && three !== undefined && isBroken(rule, [one, two, three])
+  }).map((rule) => rule[0][0])
   if (disagreeing.length > 0) warnings.push({ code: 'leads-disagree', leads: disagreeing })
   return warnings
 }
@@ -91,12 +91,15 @@ function isSame(one: ConsistencyLead, other: ConsistencyLead): boolean {
   return compared > one.mv.length / 2
 }
 
-function isBroken(terms: readonly { readonly mv: Float64Array; readonly factor: number }[]): boolean {
-  const length = terms[0]!.mv.length
-  const sum = new Float64Array(length)
-  for (const { mv, factor } of terms) for (let i = 0; i < length; i++) sum[i]! += factor * mv[i]!
+function isBroken(
+  [[, factorA], [, factorB], [, factorC]]: Rule,
+  leads: readonly [Float64Array, Float64Array, Float64Array],
+): boolean {
+  const [a, b, c] = leads
+  const sum = new Float64Array(a.length)
+  for (let i = 0; i < sum.length; i++) sum[i] = factorA * a[i]! + factorB * b[i]! + factorC * c[i]!
   const left = spread(sum)
-  return left > MIN_LEFT_MV && left > MAX_LEFT * Math.min(...terms.map(({ mv }) => spread(mv)))
+  return left > MIN_LEFT_MV && left > MAX_LEFT * Math.min(...leads.map(spread))
 }
 
 /** Standard deviation of differences over 8 samples. Slow components (an offset, baseline wander) have no effect. */

@@ -11,9 +11,20 @@ const HALF = 5
 /** Row i: weights of the eleven samples for the fitted cubic at sample i. The middle row is the filter. */
 const FIT: readonly Float64Array[] = fitMatrix()
 
-/** Smooths `input` into `output`, which must be another array of the same length (≥ 11). */
-export function smooth(input: Float64Array, output: Float64Array): void {
+/** Lowest and highest value of a signal. */
+export interface Extremes {
+  min: number
+  max: number
+}
+
+/**
+ * Smooths `input` into `output`, which must be another array of the same length (≥ 11).
+ * @param extremes receives the extremes of `output`; found on the way, because a pass of its own takes half as long as the smoothing
+ */
+export function smooth(input: Float64Array, output: Float64Array, extremes: Extremes): void {
   const n = input.length
+  let min = Number.POSITIVE_INFINITY
+  let max = Number.NEGATIVE_INFINITY
   const taps = FIT[HALF]!
   const t0 = taps[5]!
   const t1 = taps[4]!
@@ -22,18 +33,27 @@ export function smooth(input: Float64Array, output: Float64Array): void {
   const t4 = taps[1]!
   const t5 = taps[0]!
   for (let i = HALF; i < n - HALF; i++) {
-    output[i] =
+    const value =
       t0 * input[i]! +
       t1 * (input[i - 1]! + input[i + 1]!) +
       t2 * (input[i - 2]! + input[i + 2]!) +
       (t3 * (input[i - 3]! + input[i + 3]!) +
         t4 * (input[i - 4]! + input[i + 4]!) +
         t5 * (input[i - 5]! + input[i + 5]!))
+    output[i] = value
+    if (value < min) min = value
+    if (value > max) max = value
   }
   for (let i = 0; i < HALF; i++) {
-    output[i] = dot(FIT[i]!, input, 0)
-    output[n - HALF + i] = dot(FIT[HALF + 1 + i]!, input, n - WINDOW)
+    const start = dot(FIT[i]!, input, 0)
+    const end = dot(FIT[HALF + 1 + i]!, input, n - WINDOW)
+    output[i] = start
+    output[n - HALF + i] = end
+    min = Math.min(min, start, end)
+    max = Math.max(max, start, end)
   }
+  extremes.min = min
+  extremes.max = max
 }
 
 function dot(weights: Float64Array, input: Float64Array, at: number): number {

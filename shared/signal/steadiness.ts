@@ -5,8 +5,7 @@
  * @module
  */
 import type { LeadName } from '../domain/leads.ts'
-import { removeTrend } from './baseline.ts'
-import { medianInPlace } from './median.ts'
+import { medianOfFew } from './median.ts'
 import type { MedianBeats } from './median-beat.ts'
 
 /** Length of the segments that are averaged within a beat, s. */
@@ -31,7 +30,6 @@ export interface Unsteadiness {
 /** Measures windows of one rate and length. Owns its buffers, so one instance serves one thread. */
 export class SteadinessMeter {
   readonly #rateHz: number
-  readonly #flat: Float64Array
   readonly #column: Float64Array
   readonly #levels: Float64Array
   readonly #squares: Float64Array
@@ -39,7 +37,6 @@ export class SteadinessMeter {
   /** @param samples length of a lead */
   constructor(rateHz: number, samples: number) {
     this.#rateHz = rateHz
-    this.#flat = new Float64Array(samples)
     const mostBeats = Math.ceil(samples / rateHz) * 6
     this.#column = new Float64Array(mostBeats)
     this.#levels = new Float64Array(mostBeats)
@@ -48,11 +45,10 @@ export class SteadinessMeter {
 
   /**
    * Whether the window differs so much from beat to beat that the network would judge the movement instead of the heart.
-   * @param leads each [samples], mV, no NaN
-   * @param period period of the chain's trend, samples (`seasonalPeriod`)
+   * @param leads each [samples], mV, without the chain's trend (`removeTrend`)
    */
-  isUnsteady(leads: ReadonlyMap<LeadName, Float64Array>, period: number, beats: MedianBeats): boolean {
-    const each = Array.from(leads.values(), (lead) => this.measure(lead, period, beats))
+  isUnsteady(leads: ReadonlyMap<LeadName, Float64Array>, beats: MedianBeats): boolean {
+    const each = Array.from(leads.values(), (lead) => this.measure(lead, beats))
     const limits = each.length < MANY_LEADS ? LIMITS_MV.few : LIMITS_MV.many
     const medianOf = (values: number[]) => values.sort((a, b) => a - b)[values.length >> 1] ?? 0
     return (
@@ -61,26 +57,25 @@ export class SteadinessMeter {
     )
   }
 
-  /** The median and the worst beat of a lead; 0 when there are too few whole beats. */
-  measure(lead: Float64Array, period: number, { beats, origin, qrs, rr }: MedianBeats): Unsteadiness {
-    const flat = this.#flat
-    removeTrend(lead, period, flat)
+  /** The median and the worst beat of a lead without its trend; 0 when there are too few whole beats. */
+  measure(flat: Float64Array, { beats, origin, qrs, rr }: MedianBeats): Unsteadiness {
     const width = Math.round(PLACE_S * this.#rateHz)
     const places = placesOf(qrs, rr, this.#rateHz, width)
     const first = places[0]! - origin
     const end = places.at(-1)! - origin + width
     const whole = beats.filter((beat) => beat + first >= 0 && beat + end <= flat.length).slice(0, this.#column.length)
     if (whole.length < MIN_BEATS) return { middle: 0, worst: 0 }
-    const squares = this.#squares.fill(0)
+    const [squares, levels, column] = [this.#squares.fill(0), this.#levels, this.#column]
     for (const place of places) {
-      for (const [k, beat] of whole.entries()) {
+      for (let k = 0; k < whole.length; k++) {
+        const from = whole[k]! - origin + place
         let sum = 0
-        for (let i = beat - origin + place, to = i + width; i < to; i++) sum += flat[i]!
-        this.#levels[k] = sum / width
-        this.#column[k] = sum / width
+        for (let i = from; i < from + width; i++) sum += flat[i]!
+        levels[k] = sum / width
+        column[k] = sum / width
       }
-      const middle = medianInPlace(this.#column, whole.length)
-      for (let k = 0; k < whole.length; k++) squares[k]! += (this.#levels[k]! - middle) ** 2
+      const middle = medianOfFew(column, whole.length)
+      for (let k = 0; k < whole.length; k++) squares[k]! += (levels[k]! - middle) ** 2
     }
     const ofBeats = squares.slice(0, whole.length).sort()
     const rms = (sum: number) => Math.sqrt(sum / places.length)

@@ -10,7 +10,8 @@ import type { ResultWarning } from '../domain/warnings.ts'
 import type { Waveform } from '../domain/waveform.ts'
 import { MIN_WINDOW_S, WINDOW_S, windowSamples } from '../domain/window.ts'
 import { CodedError } from '../errors.ts'
-import { CLEAN_STEPS, type CleanWindow } from '../waveform/clean-codec.ts'
+import type { CleanWindow } from '../waveform/clean-codec.ts'
+import { removeTrend } from './baseline.ts'
 import { SignalChain } from './chain.ts'
 import { electrodeWarnings } from './electrodes.ts'
 import { bridgeGaps } from './gaps.ts'
@@ -18,7 +19,7 @@ import { HumRemover } from './hum.ts'
 import { leadWarnings } from './lead-consistency.ts'
 import { deriveLimbLeads } from './limb-leads.ts'
 import { measureBeats } from './measurements.ts'
-import { BeatAverager, type MedianBeats } from './median-beat.ts'
+import { BeatAverager } from './median-beat.ts'
 import { type SignalProfile, seasonalPeriod } from './profile.ts'
 import { QualityGate } from './quality-gate.ts'
 import { RPeakDetector, heartRateBpm as rateOfPeaks, windowPeaks } from './r-peaks.ts'
@@ -60,17 +61,17 @@ export class WindowPreparer {
   readonly #tools = new Map<number, SourceTools>()
   readonly #averager: BeatAverager
   readonly #steadiness: SteadinessMeter
-  readonly #signal: Float64Array
-  /** The twelve leads at the profile's rate, mV. */
+  /** The twelve leads at the profile's rate, mV, and the same without their trend. */
   readonly #resampled: readonly Float64Array[]
+  readonly #flat: readonly Float64Array[]
 
   constructor(profile: SignalProfile) {
     this.#profile = profile
     this.#chain = new SignalChain(profile)
     this.#averager = new BeatAverager(profile.rateHz, profile.samples)
     this.#steadiness = new SteadinessMeter(profile.rateHz, profile.samples)
-    this.#signal = new Float64Array(profile.samples)
     this.#resampled = LEADS.map(() => new Float64Array(profile.samples))
+    this.#flat = LEADS.map(() => new Float64Array(profile.samples))
   }
 
   /**
@@ -110,7 +111,9 @@ export class WindowPreparer {
     const leadsAtProfileRate = this.#resample(new Map([...usable, ...derived]), tools.resampler)
     const places = Array.from(peaks, (peak) => Math.round((peak * this.#profile.rateHz) / rateHz))
     const beats = this.#averager.average(leadsAtProfileRate, places)
-    if (this.#isMoving(leadsAtProfileRate, heartRate, beats)) {
+    const flat = this.#withoutTrend(leadsAtProfileRate, heartRate)
+    // When no three beats are alike, there is no evidence of beats at all.
+    if (beats === undefined || this.#steadiness.isUnsteady(flat, beats)) {
       return { quality: { ...quality, verdict: 'refused', reasons: ['noise'] }, warnings: [] }
     }
     // With RA and RL exchanged, limb leads become alike. When chest leads are identical, nothing more is concluded.
@@ -121,13 +124,8 @@ export class WindowPreparer {
       quality: { ...quality, derived: [...derived.keys()], heartRateBpm: heartRate && Math.round(heartRate * 10) / 10 },
       warnings: [...paddedWarning(leads[0]!.samples.length, rateHz), ...warnings, ...exchanged],
       ...(measurements === undefined ? {} : { measurements }),
-      clean: this.#clean(leadsAtProfileRate, heartRate),
+      clean: this.#clean(flat),
     }
-  }
-
-  /** Whether the leads differ too much from beat to beat. When no three beats are alike, there is no evidence of beats at all. */
-  #isMoving(leads: Leads, heartRateBpm: number | null, beats: MedianBeats | undefined): boolean {
-    return beats === undefined || this.#steadiness.isUnsteady(leads, seasonalPeriod(this.#profile, heartRateBpm), beats)
   }
 
   #resample(leads: Leads, resampler: Resampler): Leads {
@@ -141,22 +139,31 @@ export class WindowPreparer {
     return resampled
   }
 
-  /** @param leads at the profile's rate */
-  #clean(leads: Leads, heartRateBpm: number | null): CleanWindow {
-    const { samples } = this.#profile
+  #withoutTrend(leads: Leads, heartRateBpm: number | null): Leads {
     const period = seasonalPeriod(this.#profile, heartRateBpm)
-    const codes = new Int16Array(LEADS.length * samples)
-    const amplitude = new Float32Array(LEADS.length * 2)
-    const leadMask = new Uint8Array(LEADS.length)
-    const signal = this.#signal
+    const flat = new Map<LeadName, Float64Array>()
     for (const [i, name] of LEADS.entries()) {
       const lead = leads.get(name)
       if (lead === undefined) continue
-      const { min, max } = this.#chain.run(lead, period, signal)
+      removeTrend(lead, period, this.#flat[i]!)
+      flat.set(name, this.#flat[i]!)
+    }
+    return flat
+  }
+
+  /** @param flat leads at the profile's rate, without their trend */
+  #clean(flat: Leads): CleanWindow {
+    const { samples } = this.#profile
+    const codes = new Int16Array(LEADS.length * samples)
+    const amplitude = new Float32Array(LEADS.length * 2)
+    const leadMask = new Uint8Array(LEADS.length)
+    for (const [i, name] of LEADS.entries()) {
+      const lead = flat.get(name)
+      if (lead === undefined) continue
+      const { min, max } = this.#chain.encode(lead, codes, i * samples)
       amplitude[2 * i] = min
       amplitude[2 * i + 1] = max
       leadMask[i] = 1
-      toSteps(signal, codes, i * samples)
     }
     return { codes, amplitude, leadMask }
   }
@@ -204,14 +211,6 @@ function toMillivolt({ samples, gainUv }: RecordedLead, buffer: Float64Array): F
     buffer[i] = value === MISSING_SAMPLE ? Number.NaN : value * gainMv
   }
   return count === buffer.length ? buffer : buffer.subarray(0, count)
-}
-
-/**
- * Rounds values in [−1, 1] to steps. They are shifted to be positive, so that truncation rounds; three times faster than Math.round here.
- */
-function toSteps(signal: Float64Array, codes: Int16Array, at: number): void {
-  for (let t = 0; t < signal.length; t++)
-    codes[at + t] = ((signal[t]! * CLEAN_STEPS + CLEAN_STEPS + 0.5) | 0) - CLEAN_STEPS
 }
 
 function allLeads(verdicts: ReadonlyMap<LeadName, LeadVerdict>): Record<LeadName, LeadVerdict> {

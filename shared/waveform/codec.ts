@@ -10,7 +10,7 @@
 import { createHash } from 'node:crypto'
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import * as z from 'zod'
-import { LEADS, type LeadName } from '../domain/leads.ts'
+import { LEADS } from '../domain/leads.ts'
 import { checkRecording, MAX_DURATION_S, RATE_RANGE_HZ, type RecordedLead } from '../domain/recording.ts'
 import type { Waveform } from '../domain/waveform.ts'
 import { CodedError } from '../errors.ts'
@@ -44,13 +44,14 @@ export function packSamples({ leads }: Pick<Waveform, 'leads'>): Buffer {
   const samples = leads[0]!.samples.length
   const planes = Buffer.allocUnsafe(leads.length * samples * PLANES)
   const planeBytes = leads.length * samples
-  const predict = limbPredictors(leads)
+  const prediction = new LimbPrediction(leads)
   let at = 0
   for (const lead of leads) {
-    const predicted = predict(lead.name)
+    const predicted = prediction.of(lead)
+    const values = lead.samples
     let previous = 0
     for (let i = 0; i < samples; i++) {
-      const residual = (lead.samples[i]! - predicted(i)) | 0
+      const residual = (values[i]! - predicted[i]!) | 0
       const difference = (residual - previous) | 0
       previous = residual
       const zigzag = ((difference << 1) ^ (difference >> 31)) >>> 0
@@ -92,11 +93,12 @@ export function unpackSamples(
   const planes = planesOf(packed, planeBytes * PLANES)
   // Predicted leads depend on I and II, so there are two passes: first the independent leads, then the predicted ones.
   const decoded = of.map(({ name, gainUv }) => ({ name, gainUv, samples: new Int32Array(samples) }))
-  const predict = limbPredictors(decoded)
+  const prediction = new LimbPrediction(decoded)
   for (const pass of ['alone', 'predicted'] as const) {
     for (const [index, lead] of decoded.entries()) {
-      const predicted = predict(lead.name)
-      if ((predicted === nothing) !== (pass === 'alone')) continue
+      if (prediction.isFor(lead) !== (pass === 'predicted')) continue
+      const predicted = prediction.of(lead)
+      const values = lead.samples
       let previous = 0
       let at = index * samples
       for (let i = 0; i < samples; i++, at++) {
@@ -106,7 +108,7 @@ export function unpackSamples(
           (planes[at + 2 * planeBytes]! << 16) |
           (planes[at + 3 * planeBytes]! << 24)
         previous = (previous + ((zigzag >>> 1) ^ -(zigzag & 1))) | 0
-        lead.samples[i] = previous + predicted(i)
+        values[i] = previous + predicted[i]!
       }
     }
   }
@@ -163,20 +165,43 @@ function planesOf(packed: Uint8Array, size: number): Buffer {
   }
 }
 
-type Prediction = (sample: number) => number
-const nothing: Prediction = () => 0
+const PREDICTED = ['III', 'aVR', 'aVL', 'aVF'] as const
+type PredictedLead = (typeof PREDICTED)[number]
 
-/** Prediction of each lead from I and II, when both are present in the same unit; zero for an independent lead. */
-function limbPredictors(leads: readonly RecordedLead[]): (name: LeadName) => Prediction {
-  const byName = new Map(leads.map((lead) => [lead.name, lead]))
-  const [i, ii] = [byName.get('I'), byName.get('II')]
-  if (i === undefined || ii === undefined || i.gainUv !== ii.gainUv) return () => nothing
-  const [a, b] = [i.samples, ii.samples]
-  const predictions: Partial<Record<LeadName, Prediction>> = {
-    III: (t) => (b[t]! - a[t]!) | 0,
-    aVR: (t) => -((a[t]! + b[t]!) >> 1),
-    aVL: (t) => a[t]! - (b[t]! >> 1),
-    aVF: (t) => b[t]! - (a[t]! >> 1),
+/**
+ * Predicts leads from I and II, when both are present in the same unit. Whole arrays: a function that is called for each of the 60,000
+ * samples of a window took longer than zstd.
+ */
+class LimbPrediction {
+  readonly #i: RecordedLead | undefined
+  readonly #ii: RecordedLead | undefined
+  readonly #none: Int32Array
+  readonly #predicted: Int32Array
+
+  constructor(leads: readonly RecordedLead[]) {
+    this.#i = leads.find(({ name }) => name === 'I')
+    this.#ii = leads.find(({ name }) => name === 'II')
+    this.#none = new Int32Array(leads[0]?.samples.length ?? 0)
+    this.#predicted = new Int32Array(this.#none.length)
   }
-  return (name) => (byName.get(name)?.gainUv === i.gainUv ? predictions[name] : undefined) ?? nothing
+
+  /** False for an independent lead, and where I or II is absent or in another unit. */
+  isFor({ name, gainUv }: RecordedLead): boolean {
+    return PREDICTED.some((each) => each === name) && gainUv === this.#i?.gainUv && gainUv === this.#ii?.gainUv
+  }
+
+  /** @returns one value a sample, 0 for an independent lead. The next call overwrites it. */
+  of(lead: RecordedLead): Int32Array {
+    if (!this.isFor(lead)) return this.#none
+    fillPrediction(lead.name as PredictedLead, this.#i!.samples, this.#ii!.samples, this.#predicted)
+    return this.#predicted
+  }
+}
+
+function fillPrediction(name: PredictedLead, i: Int32Array, ii: Int32Array, predicted: Int32Array): void {
+  const n = predicted.length
+  if (name === 'III') for (let t = 0; t < n; t++) predicted[t] = (ii[t]! - i[t]!) | 0
+  else if (name === 'aVR') for (let t = 0; t < n; t++) predicted[t] = -((i[t]! + ii[t]!) >> 1)
+  else if (name === 'aVL') for (let t = 0; t < n; t++) predicted[t] = i[t]! - (ii[t]! >> 1)
+  else for (let t = 0; t < n; t++) predicted[t] = ii[t]! - (i[t]! >> 1)
 }

@@ -6,7 +6,6 @@ import { MISSING_FRAME_SAMPLE } from '../domain/frame.ts'
 import { MISSING_SAMPLE } from '../domain/recording.ts'
 import { CodedError } from '../errors.ts'
 import { bytesOfBase64 } from './base64.ts'
-import { convertInto } from './convert.ts'
 
 /**
  * Decodes samples.
@@ -18,8 +17,12 @@ export function samplesOfWire(wire: unknown): Int16Array {
 
 /** The samples of a lead as a recording has them. */
 export function fromWire(samples: Int16Array): Int32Array {
-  const isMissing = (value: number) => value === MISSING_FRAME_SAMPLE
-  return convertInto(new Int32Array(samples.length), samples, (value) => (isMissing(value) ? MISSING_SAMPLE : value))
+  const converted = new Int32Array(samples.length)
+  for (let i = 0; i < samples.length; i++) {
+    const value = samples[i]!
+    converted[i] = value === MISSING_FRAME_SAMPLE ? MISSING_SAMPLE : value
+  }
+  return converted
 }
 
 function samplesFromBytes(wire: unknown): Int16Array {

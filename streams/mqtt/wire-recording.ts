@@ -5,7 +5,6 @@
 import { type FrameLead, MISSING_FRAME_SAMPLE } from '../../shared/domain/frame.ts'
 import type { LeadName } from '../../shared/domain/leads.ts'
 import { MISSING_SAMPLE, type RecordedLead, type Recording } from '../../shared/domain/recording.ts'
-import { convertInto } from '../../shared/waveform/convert.ts'
 import { GAIN_RANGE_UV } from './frame-codec.ts'
 
 /** Samples of a recording as int16, [leads][samples]. */
@@ -28,11 +27,12 @@ export function toWire({ leads }: Recording): WireSamples {
     for (const value of samples) if (value !== MISSING_SAMPLE) largest = Math.max(largest, Math.abs(value))
     const factor = Math.max(1, Math.ceil(largest / INT16_MAX), Math.ceil(GAIN_RANGE_UV.min / gainUv))
     if (factor > 1) coarsened.push(name)
-    rows.push(
-      convertInto(new Int16Array(samples.length), samples, (value) =>
-        value === MISSING_SAMPLE ? MISSING_FRAME_SAMPLE : Math.round(value / factor),
-      ),
-    )
+    const row = new Int16Array(samples.length)
+    for (let i = 0; i < row.length; i++) {
+      const value = samples[i]!
+      row[i] = value === MISSING_SAMPLE ? MISSING_FRAME_SAMPLE : Math.round(value / factor)
+    }
+    rows.push(row)
     return { name, gainUv: gainUv * factor }
   })
   return { leads: wireLeads, rows, coarsened }
