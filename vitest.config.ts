@@ -16,7 +16,7 @@ const UNIT = [
   'test/shared/{config,domain,inference,signal,waveform}/**/*.test.ts',
   'test/streams/client/*.test.ts',
   'test/streams/formats/**/*.test.ts',
-  'test/streams/hl7/{beds,messages,oru-in}.test.ts',
+  'test/streams/hl7/{beds,messages,oru-in,report-page}.test.ts',
 ]
 
 /** Files that are about the real ECGs in `../shared/data`, or about many of them. */

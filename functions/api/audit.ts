@@ -25,6 +25,7 @@ export const ROUTE_ACTIONS: Readonly<Record<string, AuditAction>> = {
   'GET /v1/ecgs/:id/attribution': 'attribution.read',
   'DELETE /v1/ecgs/:id': 'ecg.delete',
   'POST /v1/ecgs/:id/cmr': 'cmr.request',
+  'GET /v1/ecgs/:id/cmr': 'cmr.list',
   'GET /v1/cmr/:id': 'cmr.read',
   'DELETE /v1/cmr/:id': 'cmr.cancel',
   'GET /v1/cmr/:id/artifacts/:name': 'artifact.read',
@@ -112,7 +113,7 @@ function entryOf(c: Context<AuthVariables>, { action, id }: AuditedRoute, outcom
     outcome,
     subject,
     ecgIds: [...new Set([...c.get('touched'), ...(asked === undefined ? [] : [asked])])],
-    jobId: action.startsWith('cmr.') || action === 'artifact.read' ? (c.get('jobId') ?? jobIdOf(id)) : undefined,
+    jobId: ofJob ? jobIdOf(id) : c.get('jobId'),
     device: action === 'association.write' && NAME_PATTERN.test(id ?? '') ? id : undefined,
     traceId: c.get('traceId'),
   }

@@ -32,6 +32,7 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
   'post /v1/ecgs/{id}/attribution': named('requestAttribution', 'ECGs'),
   'get /v1/ecgs/{id}/attribution': named('readAttribution', 'ECGs'),
   'post /v1/ecgs/{id}/cmr': named('requestCines', 'Cines'),
+  'get /v1/ecgs/{id}/cmr': named('listJobs', 'Cines'),
   'get /v1/cmr/{jobId}': named('readJob', 'Cines'),
   'delete /v1/cmr/{jobId}': named('cancelJob', 'Cines'),
   'get /v1/cmr/{jobId}/artifacts/{name}': named('readArtifact', 'Cines'),

@@ -248,6 +248,8 @@ export const CmrJob = z
   })
   .openapi('CmrJob')
 
+export const CmrJobs = z.object({ items: z.array(CmrJob) }).openapi('CmrJobs')
+
 export const CmrRequest = z
   .strictObject({
     seed: z.int().min(0).max(0xffff_ffff).default(0),

@@ -22,6 +22,7 @@ export const AUDIT_ACTIONS = [
   'operations.read',
   'messages.redrive',
   'cmr.request',
+  'cmr.list',
   'cmr.read',
   'cmr.cancel',
   'artifact.read',

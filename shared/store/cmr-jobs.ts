@@ -136,6 +136,16 @@ export class CmrJobStore {
     return all
   }
 
+  /**
+   * Jobs of an ECG that were requested last, newest first.
+   * @param most number of jobs
+   */
+  async newestOfEcg(tenant: string, ecgId: EcgId, most: number): Promise<readonly CmrJob[]> {
+    const all = await this.ofEcg(tenant, ecgId)
+    const newest = all.toSorted((a, b) => Date.parse(b.submittedAt) - Date.parse(a.submittedAt) || b.seed - a.seed)
+    return newest.slice(0, most)
+  }
+
   /** Removes a job whose ECG was deleted. */
   async remove(tenant: string, { ecgId, jobId }: Pick<CmrJob, 'ecgId' | 'jobId'>): Promise<void> {
     await this.#table.delete(cmrJobKey(tenant, jobId))

@@ -15,8 +15,27 @@ export interface Colour {
 }
 
 export const BLACK: Colour = { red: 0, green: 0, blue: 0 }
+export const WHITE: Colour = { red: 1, green: 1, blue: 1 }
 
-type Point = readonly [x: number, y: number]
+/** Letters of leads' names in Helvetica-Bold by their width in thousandths of its size (Adobe Font Metrics). */
+const BOLD_WIDTHS = { 278: 'I', 556: 'a0123456789', 611: 'LF', 667: 'V' } as const
+/** R, and any letter that is not listed. */
+const OTHER_WIDTH = 722
+
+/**
+ * Width of a bold text, or a little more.
+ * @param size in points
+ * @returns millimetres
+ */
+export function boldWidth(size: number, text: string): number {
+  const known = Object.entries(BOLD_WIDTHS)
+  const widths = Array.from(text, (letter) =>
+    Number(known.find(([, letters]) => letters.includes(letter))?.[0] ?? OTHER_WIDTH),
+  )
+  return (widths.reduce((sum, width) => sum + width, 0) * size) / 1000 / MM
+}
+
+export type Point = readonly [x: number, y: number]
 
 /** A page. Coordinates are in millimetres from the lower left corner. */
 export class PdfPage {
@@ -35,6 +54,11 @@ export class PdfPage {
     this.#operators.push(
       `BT ${rgb(colour)} rg ${font} ${n(size)} Tf ${n(x * MM)} ${n(y * MM)} Td (${winAnsi(text)}) Tj ET`,
     )
+  }
+
+  /** Fills a rectangle, of which x and y are the lower left corner. */
+  rectangle(x: number, y: number, width: number, height: number, colour: Colour): void {
+    this.#operators.push(`${rgb(colour)} rg ${at([x, y])} ${n(width * MM)} ${n(height * MM)} re f`)
   }
 
   /**

@@ -10,7 +10,8 @@ import type { Evidence, Result } from '../../shared/domain/result.ts'
 import { warningText } from '../../shared/domain/warnings.ts'
 import type { Waveform } from '../../shared/domain/waveform.ts'
 import { correctionText, findingText, SENT_INDICES } from './oru-out.ts'
-import { BLACK, type Colour, PdfPage } from './pdf.ts'
+import { BLACK, boldWidth, type Colour, PdfPage, WHITE } from './pdf.ts'
+import { cutOff, type Line, NamePlaces, placeRows, type Strip } from './report-rows.ts'
 import type { OrderNumbers } from './visit.ts'
 
 const WIDTH = 297
@@ -24,10 +25,17 @@ const GRID: Colour = { red: 0.96, green: 0.78, blue: 0.78 }
 const GRID_FINE: Colour = { red: 0.985, green: 0.91, blue: 0.91 }
 const GREY: Colour = { red: 0.35, green: 0.35, blue: 0.35 }
 
-/** Position of the grid, and centre of each of its rows: three rows of four columns of 2.5 s, and lead II over the whole length. */
-const GRID_BOTTOM = 78
+/** Position of the grid, with three rows of four columns of 2.5 s, and lead II over the whole length. */
+const GRID_BOTTOM = 70
 const GRID_TOP = 190
-const ROWS = [176, 148, 120, 92]
+const GRID_SIZE = { width: STRIP_SECONDS * MM_A_SECOND, height: GRID_TOP - GRID_BOTTOM }
+const ROWS = 4
+/** Names of leads: their size in points, and the height of a capital letter in mm. */
+const NAME_SIZE = 8
+const NAME_HEIGHT = 2.1
+/** First line below the grid, and distance of lines. */
+const TEXT_TOP = 61
+const LINE = 4.3
 const COLUMNS = [
   ['I', 'II', 'III'],
   ['aVR', 'aVL', 'aVF'],
@@ -72,7 +80,7 @@ function drawHead(page: PdfPage, { result, order, allowsVirtual }: Omit<ReportPa
 }
 
 function drawGrid(page: PdfPage): void {
-  const right = LEFT + STRIP_SECONDS * MM_A_SECOND
+  const right = LEFT + GRID_SIZE.width
   const across = (step: number) =>
     steps(GRID_BOTTOM, GRID_TOP, step).map(
       (y) =>
@@ -96,57 +104,85 @@ function drawGrid(page: PdfPage): void {
 const steps = (from: number, to: number, step: number): number[] =>
   Array.from({ length: Math.floor((to - from) / step + 1e-9) + 1 }, (_, index) => from + index * step)
 
-function drawLeads(page: PdfPage, { rateHz, leads }: Waveform): void {
-  const find = (name: string) => leads.find((lead) => lead.name === name)
-  for (const [column, names] of COLUMNS.entries()) {
-    for (const [row, name] of names.entries()) {
-      const from = column * COLUMN_SECONDS
-      drawStrip(page, find(name), name, ROWS[row]!, rateHz, from, from + COLUMN_SECONDS)
-    }
-  }
-  drawStrip(page, find('II') ?? find('I'), find('II') ? 'II' : 'I', ROWS[3]!, rateHz, 0, STRIP_SECONDS)
-  // Calibration pulse: one millivolt, 0.2 s.
-  for (const y of ROWS) {
-    const [left, right] = [LEFT - 7, LEFT - 2]
-    page.trace(
-      [
-        [left - 1, y],
-        [left, y],
-        [left, y + MM_A_MILLIVOLT],
-        [right, y + MM_A_MILLIVOLT],
-        [right, y],
-        [right + 1, y],
-      ],
-      0.25,
-      BLACK,
-    )
-  }
-  page.text(LEFT, GRID_BOTTOM - 4, 7, '25 mm/s   10 mm/mV   print at 100%', { colour: GREY })
+/** One lead over a part of a row. */
+interface LeadStrip extends Strip {
+  readonly name: string
+  /** Start of the strip from the left of the grid, mm. */
+  readonly from: number
 }
 
-function drawStrip(
-  page: PdfPage,
-  lead: RecordedLead | undefined,
-  name: string,
-  y: number,
-  rateHz: number,
-  fromS: number,
-  toS: number,
-): void {
-  page.text(LEFT + fromS * MM_A_SECOND + 1, y + 9, 8, name, { isBold: true })
-  if (lead === undefined) return
+function drawLeads(page: PdfPage, { rateHz, leads }: Waveform): void {
+  const find = (name: string) => leads.find((lead) => lead.name === name)
+  const strip = (name: string, row: number, fromS: number, toS: number): LeadStrip => {
+    const lead = find(name)
+    const line = lead === undefined ? [] : lineOf(lead, rateHz, fromS, toS)
+    return { name, row, from: fromS * MM_A_SECOND, line }
+  }
+  const columns = COLUMNS.flatMap((names, column) =>
+    names.map((name, row) => strip(name, row, column * COLUMN_SECONDS, (column + 1) * COLUMN_SECONDS)),
+  )
+  const strips = [...columns, strip(find('II') ? 'II' : 'I', ROWS - 1, 0, STRIP_SECONDS)]
+  const zeros = placeRows(strips, ROWS, GRID_SIZE).map((below) => GRID_SIZE.height - below)
+  const cut = drawTraces(page, strips, zeros)
+  for (const zero of zeros) drawPulse(page, GRID_BOTTOM + zero)
+  page.text(LEFT, GRID_BOTTOM - 4, 7, '25 mm/s   10 mm/mV   print at 100%', { colour: GREY })
+  if (cut.length > 0) {
+    page.text(LEFT + 50, GRID_BOTTOM - 4, 7, `Cut off at the edge of the paper: ${cut.join(', ')}`, { colour: RED })
+  }
+}
+
+/**
+ * @param zeros 0 mV of each row, above the bottom of the grid
+ * @returns names of leads that no row has room for, and that are cut off
+ */
+function drawTraces(page: PdfPage, strips: readonly LeadStrip[], zeros: readonly number[]): readonly string[] {
+  const drawn = strips.map(({ name, row, from, line }) => {
+    const zero = zeros[row]!
+    const { line: within, isCut } = cutOff(line, -zero, GRID_SIZE.height - zero)
+    const placed = within.map((point) => point && ([point[0], point[1] + zero] as const))
+    return { name, zero, from, line: placed, isCut }
+  })
+  const places = new NamePlaces(
+    drawn.map(({ line }) => line),
+    GRID_SIZE,
+  )
+  for (const { name, zero, from } of drawn) {
+    const size = { width: boldWidth(NAME_SIZE, name), height: NAME_HEIGHT }
+    const [x, y] = places.place(from + 1, zero, size)
+    page.rectangle(LEFT + x - 0.4, GRID_BOTTOM + y - 0.4, size.width + 0.8, size.height + 0.8, WHITE)
+    page.text(LEFT + x, GRID_BOTTOM + y, NAME_SIZE, name, { isBold: true })
+  }
+  for (const { line } of drawn) {
+    const placed = line.map((point) => point && ([LEFT + point[0], GRID_BOTTOM + point[1]] as const))
+    page.trace(placed, 0.25, BLACK)
+  }
+  return [...new Set(drawn.filter(({ isCut }) => isCut).map(({ name }) => name))]
+}
+
+/** Calibration pulse: one millivolt, 0.2 s. */
+function drawPulse(page: PdfPage, zero: number): void {
+  const [left, right, top] = [LEFT - 7, LEFT - 2, zero + MM_A_MILLIVOLT]
+  const line: Line = [
+    [left - 1, zero],
+    [left, zero],
+    [left, top],
+    [right, top],
+    [right, zero],
+    [right + 1, zero],
+  ]
+  page.trace(line, 0.25, BLACK)
+}
+
+/** A part of a lead: mm from the left of the grid, and mm above its median, so that it shows waves and not the electrode's offset. */
+function lineOf(lead: RecordedLead, rateHz: number, fromS: number, toS: number): Line {
   const first = Math.round(fromS * rateHz)
   const last = Math.min(lead.samples.length, Math.round(toS * rateHz))
-  // The median of a strip is its zero line, so that it shows waves and not the electrode's offset.
   const middle = medianMv(lead)
-  const points: ([number, number] | undefined)[] = []
-  for (let i = first; i < last; i++) {
-    const sample = lead.samples[i]!
+  return Array.from(lead.samples.subarray(first, last), (sample, i) => {
+    if (sample === MISSING_SAMPLE) return undefined
     const mv = (sample * lead.gainUv) / 1000 - middle
-    const isDrawn = sample !== MISSING_SAMPLE && Math.abs(mv) < 10
-    points.push(isDrawn ? [LEFT + (i / rateHz) * MM_A_SECOND, y + mv * MM_A_MILLIVOLT] : undefined)
-  }
-  page.trace(points, 0.25, BLACK)
+    return [((first + i) / rateHz) * MM_A_SECOND, mv * MM_A_MILLIVOLT] as const
+  })
 }
 
 function medianMv({ samples, gainUv }: RecordedLead): number {
@@ -174,8 +210,8 @@ function drawFindings(page: PdfPage, result: Result, allowsVirtual: boolean): vo
       ({ name, value, unit, low, high }) => `${name}: ${short(value)} ${unit}  (90%: ${short(low)} to ${short(high)})`,
     )
   if (right.length > 0) right.unshift('Estimated from the ECG by a model; not measured by imaging:')
-  for (const [index, line] of wrapped(left, 110).entries()) page.text(LEFT, 68 - 5 * index, 8, line)
-  for (const [index, line] of wrapped(right, 72).entries()) page.text(186, 68 - 5 * index, 8, line)
+  for (const [index, line] of wrapped(left, 110).entries()) page.text(LEFT, TEXT_TOP - LINE * index, 8, line)
+  for (const [index, line] of wrapped(right, 72).entries()) page.text(186, TEXT_TOP - LINE * index, 8, line)
   page.text(LEFT, 6, 7, `${provenance.modelBundle}, ${provenance.profile}. ${result.notice}`, { colour: GREY })
 }
 

@@ -13,6 +13,7 @@ import { firstPaint } from './helpers/first-paint.ts'
 import { pdfLines } from './helpers/pdf.ts'
 import { type ConsoleStack, demoFiles, screened, startConsoleStack } from './helpers/stack.ts'
 import { badInput } from './suites/bad-input.ts'
+import { cines } from './suites/cines.ts'
 import { ecgTools } from './suites/ecg-tools.ts'
 import { layout } from './suites/layout.ts'
 import { drop, type OnStack } from './suites/on-stack.ts'
@@ -410,10 +411,28 @@ describe.skipIf(!hasBrowser)(`the console on the local stack${NO_BROWSER}`, { ti
     const [left, right] = await Promise.all([0, 1].map((i) => page.locator('.job').nth(i).boundingBox()))
     expect(right!.x).toBeGreaterThanOrEqual(left!.x + left!.width)
     expect(right!.y).toBe(left!.y)
+
+    // Opened again: the newest plays at once, the other at the press of a button.
+    await page.reload()
+    await page.locator('.player[data-frames="50"]').waitFor({ timeout: 60_000 })
+    const seed = (n: number) => page.locator('.seeds button', { hasText: `Seed ${n}` })
+    expect(await page.locator('.job header b').allTextContents()).toEqual(['Seed 1'])
+    const after = await frame.textContent()
+    await expect.poll(() => frame.textContent(), { timeout: 20_000 }).not.toBe(after)
+    await seed(0).click()
+    await page.locator('.player[data-frames="50"]').nth(1).waitFor({ timeout: 60_000 })
+    expect(await page.locator('.job header b').allTextContents()).toEqual(['Seed 0', 'Seed 1'])
+    // Side by side they are at the same phase, also after one of them was stopped.
+    const inStep = async () => new Set(await page.locator('.scrub .num').allTextContents()).size
+    await expect.poll(inStep, { timeout: 20_000 }).toBe(1)
+    await page.locator('.scrub input').first().fill('10')
+    await page.locator('.scrub button').first().click()
+    await expect.poll(inStep, { timeout: 20_000 }).toBe(1)
   }, 300_000)
 
   const on = (): OnStack => ({ stack, opened, page, ecgId, go })
   describe('an ECG’s tools', () => ecgTools(on))
+  describe('cines that were drawn before', () => cines(on))
   describe('operations', () => operations(on))
   describe('each view', () => views(on))
   describe('the screen', () => layout(on))

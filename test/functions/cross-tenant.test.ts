@@ -154,6 +154,7 @@ const ROUTES: Readonly<Record<string, () => { path: string; init?: RequestInit; 
   'GET /v1/ecgs/:id/attribution': () => ({ path: `/v1/ecgs/${own.ecgId}/attribution`, status: 404 }),
   'DELETE /v1/ecgs/:id': () => ({ path: `/v1/ecgs/${own.ecgId}`, status: 404 }),
   'POST /v1/ecgs/:id/cmr': () => ({ path: `/v1/ecgs/${own.ecgId}/cmr`, init: json({}), status: 404 }),
+  'GET /v1/ecgs/:id/cmr': () => ({ path: `/v1/ecgs/${own.ecgId}/cmr`, status: 404 }),
   'GET /v1/cmr/:id': () => ({ path: `/v1/cmr/${own.jobId}`, status: 404 }),
   'DELETE /v1/cmr/:id': () => ({ path: `/v1/cmr/${own.jobId}`, status: 404 }),
   'GET /v1/cmr/:id/artifacts/:name': () => ({ path: `/v1/cmr/${own.jobId}/artifacts/sax.webp`, status: 404 }),

@@ -340,6 +340,7 @@ describe('no patient data leave the API', () => {
       { path: '/v1/ecgs', query: `${MARK}=${MARK}` },
       { path: '/v1/events', query: `after=${MARK}` },
       { path: '/v1/events', headers: { 'last-event-id': MARK } },
+      { path: `/v1/ecgs/${MARK}/cmr` },
       { path: `/v1/cmr/${MARK}` },
       { path: `/v1/cmr/${MARK}/artifacts/${MARK}` },
       { path: '/v1/unidentified', query: `after=${MARK}` },

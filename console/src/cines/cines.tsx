@@ -6,72 +6,34 @@
 import { useSignal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
 import type { Result } from '../../../shared/domain/result.ts'
-import type { Schemas } from '../../../streams/client/index.ts'
 import { ApiError } from '../../../streams/client/problem.ts'
-import { api, toApiError, wanted } from '../api/client.ts'
-import { listenToJobs } from '../api/events.ts'
+import { api, wanted } from '../api/client.ts'
 import { may } from '../auth/session.ts'
 import { save } from '../ecg/print.tsx'
 import { t, word, wordOr } from '../i18n/index.ts'
-import { estimate, number, unitText } from '../ui/format.ts'
-import { Icon, wordsOf } from '../ui/parts.tsx'
+import { estimate, moment, number, unitText } from '../ui/format.ts'
+import { Icon, Time, wordsOf } from '../ui/parts.tsx'
+import { isGoing, type Job, useJobs } from './jobs.ts'
 import { Player } from './player.tsx'
 
-type Job = Schemas['CmrJob']
-
-/** Most jobs at once; more are hard to compare. */
-const MOST = 4
-/** Polling interval. Events report the progress; polling covers their loss. */
-const ASK_MS = 4_000
-
 export function Cines({ ecgId, result }: { readonly ecgId: string; readonly result: Result }) {
-  const jobs = useSignal<readonly Job[]>([])
-  const error = useSignal<ApiError | undefined>(undefined)
-  const isAsking = useSignal(false)
-  const put = (job: Job) => {
-    const others = jobs.peek().filter(({ jobId }) => jobId !== job.jobId)
-    jobs.value = [...others, job].toSorted((a, b) => a.seed - b.seed)
-  }
-  const refresh = (jobId: string) =>
-    wanted(api.GET('/v1/cmr/{jobId}', { params: { path: { jobId } } })).then(put, () => {})
-
-  useEffect(() => {
-    const stop = listenToJobs((progress) => {
-      const known = jobs.peek().find(({ jobId }) => jobId === progress.jobId)
-      if (known === undefined) return
-      put({ ...known, ...progress })
-      if (progress.status === 'done' || progress.status === 'failed') void refresh(progress.jobId)
-    })
-    const timer = setInterval(() => {
-      for (const job of jobs.peek()) if (isGoing(job)) void refresh(job.jobId)
-    }, ASK_MS)
-    return () => {
-      stop()
-      clearInterval(timer)
-    }
-  }, [])
-
-  const ask = async (seed: number) => {
-    isAsking.value = true
-    error.value = undefined
-    try {
-      put(await wanted(api.POST('/v1/ecgs/{id}/cmr', { params: { path: { id: ecgId } }, body: { seed } })))
-    } catch (cause) {
-      error.value = toApiError(cause)
-    } finally {
-      isAsking.value = false
-    }
-  }
-  const next = jobs.value.length === 0 ? 0 : Math.max(...jobs.value.map(({ seed }) => seed)) + 1
+  const jobs = useJobs(ecgId)
+  const { all, shown, isFull, isListed, isAsking, error, nextSeed } = jobs
+  const cycleMs = 60_000 / (result.quality.heartRateBpm ?? 60)
   return (
     <section class="cines" aria-label={t('cines.title')}>
       <header>
         <h2>{t('cines.title')}</h2>
         <span class="chip synthetic">SYNTHETIC</span>
         <p class="hint">{t('cines.hint')}</p>
-        {may('cmr:request') && jobs.value.length < MOST && (
-          <button type="button" class="push" disabled={isAsking.value} onClick={() => void ask(next)}>
-            {jobs.value.length === 0 ? t('cines.ask') : t('cines.askAgain', { seed: next })}
+        {may('cmr:request') && !isFull.value && (
+          <button
+            type="button"
+            class="push"
+            disabled={isAsking.value || !isListed.value}
+            onClick={() => void jobs.ask(nextSeed.value)}
+          >
+            {all.value.length === 0 ? t('cines.ask') : t('cines.askAgain', { seed: nextSeed.value })}
           </button>
         )}
       </header>
@@ -80,21 +42,50 @@ export function Cines({ ecgId, result }: { readonly ecgId: string; readonly resu
           {wordsOf(error.value)}
         </p>
       )}
+      {(all.value.length > 1 || shown.value.length < all.value.length) && (
+        <Seeds all={all.value} shown={shown.value} isFull={isFull.value} onToggle={jobs.toggle} />
+      )}
       <div class="jobs">
-        {jobs.value.map((job) => (
-          <JobView
-            key={job.jobId}
-            job={job}
-            cycleMs={60_000 / (result.quality.heartRateBpm ?? 60)}
-            onRetry={() => void ask(job.seed)}
-          />
+        {shown.value.map((job) => (
+          <JobView key={job.jobId} job={job} cycleMs={cycleMs} onRetry={() => void jobs.ask(job.seed)} />
         ))}
       </div>
     </section>
   )
 }
 
-const isGoing = ({ status }: Job) => status === 'queued' || status === 'starting' || status === 'running'
+interface SeedsProps {
+  readonly all: readonly Job[]
+  readonly shown: readonly Job[]
+  readonly isFull: boolean
+  readonly onToggle: (jobId: string) => void
+}
+
+/** A button for each job of the ECG; those that are pressed are shown side by side. */
+function Seeds({ all, shown, isFull, onToggle }: SeedsProps) {
+  return (
+    <fieldset class="seeds">
+      <legend class="sr">{t('cines.which')}</legend>
+      {all.map(({ jobId, seed, status, sampler, submittedAt }) => {
+        const isShown = shown.some((job) => job.jobId === jobId)
+        const hasTwin = all.some((other) => other.jobId !== jobId && other.seed === seed)
+        const notes = [...(hasTwin ? [moment(submittedAt)] : []), ...(status === 'done' ? [] : [word('cmr', status)])]
+        return (
+          <button
+            key={jobId}
+            type="button"
+            aria-pressed={isShown}
+            disabled={isFull && !isShown}
+            title={`${sampler}, ${moment(submittedAt)}`}
+            onClick={() => onToggle(jobId)}
+          >
+            {t('cines.seed', { seed })} {notes.length > 0 && <small>{notes.join(', ')}</small>}
+          </button>
+        )
+      })}
+    </fieldset>
+  )
+}
 
 interface JobProps {
   readonly job: Job
@@ -103,12 +94,15 @@ interface JobProps {
 }
 
 function JobView({ job, cycleMs, onRetry }: JobProps) {
-  const { status, step, steps, seed, sampler, artifacts, reason, field, jobId } = job
+  const { status, step, steps, seed, sampler, artifacts, reason, field, jobId, submittedAt } = job
   const cancel = () => wanted(api.DELETE('/v1/cmr/{jobId}', { params: { path: { jobId } } })).catch(() => {})
   return (
     <article class="job" data-status={status}>
       <header>
-        <b>{t('cines.seed', { seed })}</b> <small>{sampler}</small>
+        <b>{t('cines.seed', { seed })}</b>{' '}
+        <small>
+          {sampler}, <Time iso={submittedAt} />
+        </small>
       </header>
       {isGoing(job) && (
         <div class="progress" role="status">

@@ -7,7 +7,7 @@ import { useEffect, useRef } from 'preact/hooks'
 import { t } from '../i18n/index.ts'
 import { number } from '../ui/format.ts'
 import { Icon } from '../ui/parts.tsx'
-import { phase } from './phase.ts'
+import { continueFrom, phase, phaseAt } from './phase.ts'
 
 interface PlayerProps {
   readonly views: readonly { readonly name: string; readonly bytes: ArrayBuffer }[]
@@ -34,11 +34,10 @@ export function Player({ views, cycleMs }: PlayerProps) {
   useEffect(() => {
     if (!isPlaying.value || count < 2) return
     let handle = 0
-    const began = performance.now() - (frame.peek() / count) * cycleMs
     const tick = (now: number) => {
       // A hand on the bar has stopped it: the frame that the hand chose stays.
       if (!isPlaying.peek()) return
-      const place = ((now - began) % cycleMs) / cycleMs
+      const place = phaseAt(now, cycleMs)
       phase.value = place
       frame.value = Math.floor(place * count)
       handle = requestAnimationFrame(tick)
@@ -79,7 +78,10 @@ export function Player({ views, cycleMs }: PlayerProps) {
         <button
           type="button"
           aria-label={isPlaying.value ? t('cines.pause') : t('cines.play')}
-          onClick={() => (isPlaying.value = !isPlaying.value)}
+          onClick={() => {
+            if (!isPlaying.value) continueFrom(frame.value / count, cycleMs)
+            isPlaying.value = !isPlaying.value
+          }}
         >
           <Icon name={isPlaying.value ? 'pause' : 'play'} />
         </button>

@@ -339,6 +339,7 @@ export const en = {
   'cines.ask': 'Draw cines',
   'cines.askAgain': 'Draw another (seed {seed})',
   'cines.seed': 'Seed {seed}',
+  'cines.which': 'Drawings that are shown',
   'cines.step': 'Step {step} of {steps}',
   'cines.sax': 'Short axis',
   'cines.4ch': 'Four chambers',

@@ -336,6 +336,7 @@ export const zh: Words = {
   'cines.ask': '绘制影像',
   'cines.askAgain': '再绘一次（种子 {seed}）',
   'cines.seed': '种子 {seed}',
+  'cines.which': '显示的绘制结果',
   'cines.step': '第 {step} 步，共 {steps} 步',
   'cines.sax': '短轴',
   'cines.4ch': '四腔',

@@ -23,11 +23,11 @@ import { touch } from '../audit.ts'
 import { type AuthVariables, requireScope } from '../auth.ts'
 import { boundedBody } from '../body.ts'
 import { type QuotaOptions, take } from '../quota.ts'
-import { ArtifactParams, CmrJob as CmrJobBody, CmrParams, CmrRequest, EcgParams } from '../schemas.ts'
+import { ArtifactParams, CmrJob as CmrJobBody, CmrJobs, CmrParams, CmrRequest, EcgParams } from '../schemas.ts'
 import { ecgIdParam, jobIdParam, json, needs, problems, routes } from './common.ts'
 
 export interface CmrOptions extends QuotaOptions {
-  readonly results: Pick<ResultStore, 'latest' | 'isReceived' | 'isDeleted'>
+  readonly results: Pick<ResultStore, 'latest' | 'version' | 'isReceived' | 'isDeleted'>
   readonly jobs: CmrJobStore
   readonly s3: S3Client
   readonly bucket: string
@@ -35,6 +35,9 @@ export interface CmrOptions extends QuotaOptions {
   /** Absent where the stack has no bundle that can draw. */
   readonly synthesis?: { readonly queueUrl: string; readonly rules: SynthesisRules } | undefined
 }
+
+/** Jobs in a list. Each may have other pictures, so more than a reader looks at. */
+const MOST_LISTED = 100
 
 const submitRoute = createRoute({
   method: 'post',
@@ -50,6 +53,21 @@ const submitRoute = createRoute({
   },
   responses: {
     202: { ...json(CmrJobBody, 'The job, where `Location` says'), headers: z.object({ location: z.string() }) },
+    ...problems,
+  },
+})
+
+const listRoute = createRoute({
+  method: 'get',
+  path: '/v1/ecgs/{id}/cmr',
+  summary: 'List the jobs of an ECG, newest first',
+  description: `The ${MOST_LISTED} that were requested last.`,
+  security: needs('ecg:read'),
+  middleware: [requireScope('ecg:read'), etag()] as const,
+  request: { params: EcgParams },
+  responses: {
+    200: json(CmrJobs, 'The jobs; none for an ECG without a result'),
+    304: { description: 'Not modified: the copy of the client is current' },
     ...problems,
   },
 })
@@ -122,6 +140,15 @@ export function cmrRoutes({ results, jobs, s3, bucket, sqs, synthesis, ...quota 
     return c.json(view(job), 202, { location: `/v1/cmr/${job.jobId}` })
   })
 
+  app.openapi(listRoute, async (c) => {
+    const { tenant } = c.get('caller')
+    const ecgId = ecgIdParam(c.req.valid('param').id)
+    const newest = await jobs.newestOfEcg(tenant, ecgId, MOST_LISTED)
+    // After the jobs were read, so that those of an ECG that is deleted meanwhile are not shown.
+    if (!(await isKnown(tenant, ecgId))) throw new CodedError('not-found', { field: 'id' })
+    return c.json({ items: newest.map(view) }, 200)
+  })
+
   app.openapi(getRoute, async (c) => {
     return c.json(view(await existing(c, c.req.valid('param').jobId)), 200)
   })
@@ -152,8 +179,15 @@ export function cmrRoutes({ results, jobs, s3, bucket, sqs, synthesis, ...quota 
   async function screened(tenant: string, ecgId: EcgId): Promise<Result> {
     const result = await results.latest(tenant, ecgId)
     if (result !== undefined) return parseResult(result)
-    const isOnItsWay = (await results.isReceived(tenant, ecgId)) && !(await results.isDeleted(tenant, ecgId))
-    throw new CodedError(isOnItsWay ? 'not-screened' : 'not-found', { field: 'id' })
+    throw new CodedError((await isOnItsWay(tenant, ecgId)) ? 'not-screened' : 'not-found', { field: 'id' })
+  }
+
+  async function isOnItsWay(tenant: string, ecgId: EcgId): Promise<boolean> {
+    return (await results.isReceived(tenant, ecgId)) && !(await results.isDeleted(tenant, ecgId))
+  }
+
+  async function isKnown(tenant: string, ecgId: EcgId): Promise<boolean> {
+    return (await results.version(tenant, ecgId)) !== undefined || (await isOnItsWay(tenant, ecgId))
   }
 
   async function existing(c: Context<AuthVariables>, jobId: string): Promise<CmrJob> {

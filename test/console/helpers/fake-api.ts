@@ -101,6 +101,7 @@ export async function startFakeApi({ ecgs = 1, seconds = WINDOW_S, devices = 0 }
     if (pathname === '/v1/ecgs') return list(searchParams)
     if (pathname === '/v1/events') return events(request.signal)
     if (of === 'waveform') return waveform(searchParams)
+    if (of === 'cmr') return Response.json({ items: [] })
     if (of === 'subject') return Response.json({ source: 'mqtt', device: 'bed-1' })
     if (id !== undefined && of === undefined) {
       const span = { startedAt: new Date(began).toISOString(), firstSample: 0, durationMs: 10_000 }

@@ -49,6 +49,7 @@ const REQUESTS: Readonly<Record<string, (ids: { ecgId: EcgId; jobId: string }) =
   'GET /v1/ecgs/:id/attribution': ({ ecgId }) => [`/v1/ecgs/${ecgId}/attribution`],
   'DELETE /v1/ecgs/:id': ({ ecgId }) => [`/v1/ecgs/${ecgId}`, { method: 'DELETE' }],
   'POST /v1/ecgs/:id/cmr': ({ ecgId }) => [`/v1/ecgs/${ecgId}/cmr`, { method: 'POST' }],
+  'GET /v1/ecgs/:id/cmr': ({ ecgId }) => [`/v1/ecgs/${ecgId}/cmr`],
   'GET /v1/cmr/:id': ({ jobId }) => [`/v1/cmr/${jobId}`],
   'DELETE /v1/cmr/:id': ({ jobId }) => [`/v1/cmr/${jobId}`, { method: 'DELETE' }],
   'GET /v1/cmr/:id/artifacts/:name': ({ jobId }) => [`/v1/cmr/${jobId}/artifacts/sax.webp`],
@@ -147,6 +148,8 @@ describe('every route of the API', () => {
     expect(response.status).toBe(403)
     const [entry] = (await entries()).filter(({ outcome }) => outcome !== 'begun')
     expect(entry).toMatchObject({ action: ROUTE_ACTIONS[route], outcome: 'scope-missing', subject: 'jane' })
+    // The id of an ECG has the form of a job's.
+    expect(entry!.jobId).toBe(path.includes(ids.jobId) ? ids.jobId : undefined)
   })
 
   it.each(routes)('answers 503 when its audit entry cannot be stored: %s', async (route) => {

@@ -183,6 +183,71 @@ describe('POST /v1/ecgs/{id}/cmr', () => {
   })
 })
 
+describe('GET /v1/ecgs/{id}/cmr', () => {
+  const list = async (ecgId: string, as = tenant, claims = {}) => api.as(as, `/v1/ecgs/${ecgId}/cmr`, {}, claims)
+
+  it('lists the jobs of an ECG, newest first, each as its own route answers', async () => {
+    const { ecgId, jobId } = await done()
+    const { ecgId: another } = await api.screened(tenant)
+    const drawing = { ecgId, bundleSha256: 'c'.repeat(64), sampler: 'full' }
+    const later = (ms: number) => new Date(Date.now() + ms)
+    const second = await api.jobs.submit(tenant, { ...drawing, seed: 1 }, later(2000))
+    const first = await api.jobs.submit(tenant, { ...drawing, seed: 2 }, later(1000))
+    await api.jobs.begin({ tenant, jobId: second.jobId, worker: 'w1' }, ecgId, later(3000))
+
+    const response = await list(ecgId)
+
+    const each = [second.jobId, first.jobId, jobId].map((id) => api.as(tenant, `/v1/cmr/${id}`))
+    const told = await Promise.all((await Promise.all(each)).map(jobOf))
+    expect(response.status).toBe(200)
+    expect(await response.json()).toEqual({ items: told })
+    expect(told.map(({ status }) => status)).toEqual(['running', 'queued', 'done'])
+    expect(await (await list(another)).json()).toEqual({ items: [] })
+  })
+
+  it('lists at most a hundred, and those are the newest', async () => {
+    const { ecgId } = await api.screened(tenant)
+    const drawing = { ecgId, bundleSha256: 'c'.repeat(64), sampler: 'full' }
+    const seeds = Array.from({ length: 103 }, (_, i) => i)
+    const at = Date.now()
+    await Promise.all(seeds.map((seed) => api.jobs.submit(tenant, { ...drawing, seed }, new Date(at + seed))))
+
+    const { items } = (await (await list(ecgId)).json()) as { items: readonly { seed: number }[] }
+
+    expect(items.map(({ seed }) => seed)).toEqual(seeds.slice(3).reverse())
+  })
+
+  it('answers 304 while nothing changed', async () => {
+    const { ecgId } = await done()
+    const tag = (await list(ecgId)).headers.get('etag')!
+
+    const again = await api.as(tenant, `/v1/ecgs/${ecgId}/cmr`, { headers: { 'if-none-match': tag } })
+
+    expect(again.status).toBe(304)
+  })
+
+  it('is empty for an ECG that is on its way, and unknown for one that never came, was deleted or is another tenant’s', async () => {
+    const pending = fileEcgId({ tenant, sha256: 'pending' })
+    await api.results.markReceived(tenant, pending, { kind: 'upload' })
+    const { ecgId: deleted } = await done()
+    await api.as(tenant, `/v1/ecgs/${deleted}`, { method: 'DELETE' })
+    const { ecgId: own } = await done()
+    const never = fileEcgId({ tenant, sha256: 'never' })
+
+    const onItsWay = await list(pending)
+    const unknown = await Promise.all([list(never), list(deleted), list('no-id'), list(own, 'another')])
+
+    expect(await onItsWay.json()).toEqual({ items: [] })
+    expect(unknown.map(({ status }) => status)).toEqual([404, 404, 404, 404])
+  })
+
+  it('requires the scope ecg:read', async () => {
+    const { ecgId } = await api.screened(tenant)
+
+    expect((await list(ecgId, tenant, { scope: 'cmr:request' })).status).toBe(403)
+  })
+})
+
 describe('/v1/cmr/{jobId}', () => {
   it('reports the progress of a job, and nothing to another tenant', async () => {
     const { ecgId } = await api.screened(tenant)

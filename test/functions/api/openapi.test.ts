@@ -56,6 +56,7 @@ describe('the OpenAPI document', () => {
       'get /v1/ecgs/{id}/attribution': ['ecg:read'],
       'delete /v1/ecgs/{id}': ['ecg:write'],
       'post /v1/ecgs/{id}/cmr': ['cmr:request'],
+      'get /v1/ecgs/{id}/cmr': ['ecg:read'],
       'get /v1/cmr/{jobId}': ['ecg:read'],
       'delete /v1/cmr/{jobId}': ['cmr:request'],
       'get /v1/cmr/{jobId}/artifacts/{name}': ['ecg:read'],

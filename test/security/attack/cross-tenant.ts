@@ -37,6 +37,7 @@ const ROUTES: Readonly<Record<string, (victim: World['victim'], position: string
   'GET /v1/ecgs/:id/attribution': ({ ecgId }) => ({ path: `/v1/ecgs/${ecgId}/attribution`, status: 404 }),
   'DELETE /v1/ecgs/:id': ({ ecgId }) => ({ path: `/v1/ecgs/${ecgId}`, status: 404 }),
   'POST /v1/ecgs/:id/cmr': ({ ecgId }) => ({ path: `/v1/ecgs/${ecgId}/cmr`, init: json({}), status: 404 }),
+  'GET /v1/ecgs/:id/cmr': ({ ecgId }) => ({ path: `/v1/ecgs/${ecgId}/cmr`, status: 404 }),
   'GET /v1/cmr/:id': ({ jobId }) => ({ path: `/v1/cmr/${jobId}`, status: 404 }),
   'DELETE /v1/cmr/:id': ({ jobId }) => ({ path: `/v1/cmr/${jobId}`, status: 404 }),
   'GET /v1/cmr/:id/artifacts/:name': ({ jobId }) => ({ path: `/v1/cmr/${jobId}/artifacts/sax.webp`, status: 404 }),
