@@ -145,7 +145,7 @@ export function views(on: () => OnStack): void {
     const { page, go } = on()
     await page.route('**/v1/ecgs?limit=100', async (route) => {
       const { items } = await (await route.fetch()).json()
-      const ages = { 'is-live': 5, 'is-late': 60, 'is-silent': 600 }
+      const ages = { 'is-live': 5, 'is-late': 70, 'is-silent': 600 }
       const made = Object.entries(ages).map(([device, s]) => {
         const at = new Date(Date.now() - 1000 * s).toISOString()
         return { ...items[0], device, startedAt: at, arrivedAt: at }
