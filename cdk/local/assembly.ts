@@ -31,34 +31,83 @@ const ROOT = resolve(import.meta.dirname, '../..')
 const CACHE = join(ROOT, 'node_modules/.cache/assemblies')
 const CACHED_ASSEMBLIES = 8
 
+/**
+ * What stands in kept assemblies for the values of a local site that differ from start to start: addresses of servers on free ports, and
+ * a file in the data folder.
+ */
+const STAND_INS = {
+  baseUrl: 'http://127.0.0.1:65535/stand-in/ehr',
+  ourUrl: 'http://127.0.0.1:65535/stand-in/api',
+  secretFile: '/stand-in/fhir-secret',
+} as const
+
 /** What an assembly is made of, beside the site and the model bundle. */
 const SOURCES = ['{cdk,functions,shared,streams}/**', 'package-lock.json']
 
 /**
  * Builds the functions for this machine and synthesizes the site's stack into `folder`. Uses a separate process, because CDK takes 300 MB.
- * An assembly of the same sources, bundle and site is not made again.
+ * An assembly of the same sources, bundle and site is not made again. Leaves `site.json` in `folder`, for the commands of the CLI.
  * @returns the assembly's folder
  */
 export async function synthesize(folder: string, site: SiteConfig): Promise<string> {
   const outdir = join(folder, 'cdk.out')
   await rm(outdir, { recursive: true, force: true })
-  const file = join(folder, 'site.json')
-  const text = `${JSON.stringify(site, null, 2)}\n`
-  await writeFile(file, text)
-  const cached = join(CACHE, await fingerprint(text))
-  if (await linkTree(cached, outdir)) return outdir
-  const script = join(import.meta.dirname, '../synth.ts')
-  const env = { ...process.env, CDK_CONTEXT_JSON: JSON.stringify({ site: file }) }
-  await promisify(execFile)(process.execPath, [script, '--host', '--outdir', outdir], { env })
-  // CDK has copied them to its assets.
-  for (const name of ['functions', 'model-layer']) await rm(join(outdir, name), { recursive: true, force: true })
-  await addToCache(outdir, cached)
+  await writeFile(join(folder, 'site.json'), textOf(site))
+  const { lasting, values } = withStandIns(site)
+  const cached = join(CACHE, await fingerprint(textOf(lasting)))
+  if (!(await linkTree(cached, outdir))) await make(folder, outdir, lasting, cached)
+  if (values.size > 0) await putValues(templateOf(outdir), values)
   return outdir
 }
 
+const textOf = (site: SiteConfig) => `${JSON.stringify(site, null, 2)}\n`
+
+async function make(folder: string, outdir: string, site: SiteConfig, cached: string): Promise<void> {
+  const file = join(folder, 'assembly-site.json')
+  await writeFile(file, textOf(site))
+  const script = join(import.meta.dirname, '../synth.ts')
+  const env = { ...process.env, CDK_CONTEXT_JSON: JSON.stringify({ site: file }) }
+  await promisify(execFile)(process.execPath, [script, '--host', '--outdir', outdir], { env })
+  await rm(file)
+  // CDK has copied them to its assets.
+  for (const name of ['functions', 'model-layer']) await rm(join(outdir, name), { recursive: true, force: true })
+  await addToCache(outdir, cached)
+}
+
+const templateOf = (assemblyDir: string) => join(assemblyDir, `${STACK_NAME}.template.json`)
+
 export async function readTemplate(assemblyDir: string): Promise<Template> {
-  const text = await readFile(join(assemblyDir, `${STACK_NAME}.template.json`), 'utf8')
-  return JSON.parse(text) as Template // written by CDK
+  return JSON.parse(await readFile(templateOf(assemblyDir), 'utf8')) as Template // written by CDK
+}
+
+/** The site with stand-ins, and the value of each. Only the sandbox EHR's site has such values. */
+function withStandIns(site: SiteConfig): {
+  readonly lasting: SiteConfig
+  readonly values: ReadonlyMap<string, string>
+} {
+  const { ehr } = site
+  const { baseUrl, subscription } = ehr ?? {}
+  if (ehr === undefined || baseUrl === undefined || subscription === undefined)
+    return { lasting: site, values: new Map() }
+  const { secret, ourUrl } = subscription
+  // The template holds them in JSON within JSON, where a value that JSON must escape could not simply be replaced.
+  const isPlain = (value: string) => JSON.stringify(value) === `"${value}"`
+  if (!('file' in secret) || ![baseUrl, ourUrl, secret.file].every(isPlain)) return { lasting: site, values: new Map() }
+  const values = new Map([
+    [STAND_INS.baseUrl, baseUrl],
+    [STAND_INS.ourUrl, ourUrl],
+    [STAND_INS.secretFile, secret.file],
+  ])
+  const standIns = { ...subscription, ourUrl: STAND_INS.ourUrl, secret: { file: STAND_INS.secretFile } }
+  return { lasting: { ...site, ehr: { ...ehr, baseUrl: STAND_INS.baseUrl, subscription: standIns } }, values }
+}
+
+/** Replaces the stand-ins in a template, in a file of its own: the one that is there may be the kept assembly's. */
+async function putValues(path: string, values: ReadonlyMap<string, string>): Promise<void> {
+  let text = await readFile(path, 'utf8')
+  for (const [standIn, value] of values) text = text.replaceAll(standIn, value)
+  await rm(path)
+  await writeFile(path, text)
 }
 
 /** SHA-256 of everything that the assembly depends on. */

@@ -255,7 +255,10 @@ function startEvents({ options, log, undo }: Start, deployment: Deployment): Eve
   return events
 }
 
-/** Starts the other functions and loads them. */
+/** Somebody waits for their answer. The other functions are loaded by their first event. */
+const AWAITED: readonly string[] = ['api', 'preprocess', 'screen']
+
+/** Starts the other functions, and loads those whose answer is awaited. */
 async function startFunctions({ options, log, undo }: Start, deployment: Deployment): Promise<Functions> {
   const streaming = streamingOf(deployment)
   const fed = new Set(deployment.mappings.map(({ functionName }) => functionName))
@@ -268,7 +271,7 @@ async function startFunctions({ options, log, undo }: Start, deployment: Deploym
   )
   const all = Object.values(functions)
   undo.push(() => Promise.all(all.map((fn) => fn.stop())))
-  const warmed = await Promise.allSettled(all.map((fn) => fn.warm()))
+  const warmed = await Promise.allSettled(all.filter(({ spec }) => AWAITED.includes(spec.name)).map((fn) => fn.warm()))
   for (const outcome of warmed) if (outcome.status === 'rejected') throw outcome.reason
   return functions
 }

@@ -73,6 +73,28 @@ def test_short_run_aligns_each_ecg_with_its_own_cines(pairs, encoders, tmp_path)
         assert last["validation"][f"{view}.medianRank"] <= 3  # 6.5 by chance
 
 
+def test_shuffled_run_differs_by_whose_cines_belong_to_an_ecg_and_by_nothing_else(
+    pairs, encoders, tmp_path, monkeypatch
+):
+    train = np.flatnonzero(pairs.split == "train")
+    others = contrastive.strangers(train, seed=1)
+    assert sorted(others) == train.tolist()
+    assert (others != train).all()
+
+    plain, shuffled = tiny_config(steps=4), replace(tiny_config(steps=4), shuffled=True)
+
+    def weights(config, folder):
+        return torch.load(align(config, pairs, encoders, tmp_path / folder), weights_only=True)["model"][
+            "trunk.stem.weight"
+        ]
+
+    true_pairs, control = weights(plain, "plain"), weights(shuffled, "shuffled")
+    monkeypatch.setattr(contrastive, "strangers", lambda rows, _: rows)
+
+    assert not torch.equal(true_pairs, control)
+    assert torch.equal(true_pairs, weights(shuffled, "own"))
+
+
 def test_killed_run_ends_with_the_same_weights(pairs, encoders, tmp_path, monkeypatch):
     unbroken = torch.load(align(tiny_config(), pairs, encoders, tmp_path / "unbroken"), weights_only=True)["model"]
     augment, calls = contrastive.augment, iter(range(17))

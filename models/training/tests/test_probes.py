@@ -4,7 +4,7 @@ import torch
 
 from cardiacnets.data.virtual import VirtualSet
 from cardiacnets.domain import CONDITIONS, INDICES
-from cardiacnets.evaluation import probes
+from cardiacnets.evaluation import probes, probes_page
 from cardiacnets.models.encoder import EncoderConfig, Trunk
 
 
@@ -70,18 +70,42 @@ def test_few_people_and_many_features_give_the_same_regression(drawn):
     np.testing.assert_allclose(few, plain, atol=1e-3)
 
 
-def test_report_has_a_row_for_each_start_and_a_pair_for_each_two(drawn):
+def test_report_has_a_row_for_each_start_and_a_pair_for_each_two(drawn, monkeypatch):
     people, *_ = drawn
     ecg = np.random.default_rng(3).normal(size=(400, 12, 200)).astype(np.float16)
     people = VirtualSet(ecg, people.indices, people.conditions, people.person, people.split)
     config = EncoderConfig(widths=(8, 16), blocks=1, embedding=32)
     trunks = [Trunk(config) for _ in range(3)]
 
-    report = probes.measure_probes({"random weights": trunks[:2], "other": trunks[2:]}, people, rounds=3)
+    report = probes.measure_probes({"random weights": trunks[:2], probes.ALIGNED: trunks[2:]}, people, rounds=3)
 
-    assert [(row["labels"], row["start"], row["runs"]) for row in report["rows"]] == [
-        (0.2, "random weights", 8), (0.2, "other", 4), (1.0, "random weights", 2), (1.0, "other", 1),
+    assert [(row["labels"], row["start"], row["runs"]) for row in report["alone"]["rows"]] == [
+        (0.2, "random weights", 8), (0.2, probes.ALIGNED, 4), (1.0, "random weights", 2), (1.0, probes.ALIGNED, 1),
     ]  # fmt: skip
-    assert [(pair["better"], pair["than"]) for pair in report["pairs"]] == [("other", "random weights")] * 2
-    assert "20% (40)" in probes.table(report)
-    assert torch.isfinite(torch.tensor([row["meanR"] for row in report["rows"]])).all()
+    assert [(pair["better"], pair["than"]) for pair in report["alone"]["pairs"]] == [
+        (probes.ALIGNED, "random weights")
+    ] * 2
+    assert {pair["than"] for pair in report["withPerson"]["pairs"] if pair["better"] == probes.ALIGNED} == {
+        "random weights",
+        probes.PERSON_ALONE,
+    }
+    assert torch.isfinite(torch.tensor([row["meanR"] for row in report["withPerson"]["rows"]])).all()
+    page = probes_page.section(report | {"cohortVersion": 5})
+    assert "| 20% (40) | the person alone | – | – | " in page
+    assert page.count("| the person alone |") == 4
+
+
+def test_the_person_is_read_beside_many_features(drawn):
+    people, good, noise = drawn
+    known = VirtualSet(
+        people.millivolt, people.indices, people.conditions, good[:, :4].astype(np.float32), people.split
+    )
+    test = np.flatnonzero(known.split == "test")
+
+    without, beside = (
+        probes.probe(truth(known), probes.answers_of([noise], known, test, 1.0, with_person=given)[0, 0])
+        for given in (False, True)
+    )
+
+    assert without.meanR < 0.2
+    assert beside.meanR > 0.7

@@ -231,3 +231,14 @@ def test_balanced_chances_of_several_conditions_favour_each_and_leave_nobody_out
 
     assert chances[:8].min() > 3 * chances[8:50].max()
     assert chances.min() > 0
+
+
+def test_how_hard_a_kind_is_held_comes_from_the_configuration(training_data):
+    harder = {"RBBB": {"ph": 2.0}}
+    kind = np.full(len(training_data.real.fold), "RBBB")
+    data = replace(training_data, real=replace(training_data.real, kind=kind))
+    rows = np.arange(2)
+    usual, held = (make_batch(data, rows, rows[:0], **given).isolated for given in ({}, {"held": harder}))
+    column = screening.STRUCTURAL.index(screening.CONDITIONS.index("ph"))
+    assert usual[:, column].tolist() == pytest.approx([0.8, 0.8])
+    assert held[:, column].tolist() == [2.0, 2.0]

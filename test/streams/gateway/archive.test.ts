@@ -1,8 +1,14 @@
-import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { globSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { ARCHITECTURES, archiveName, gatewayParts, stageGateway } from '../../../cdk/build/gateway-archive.ts'
+import { beforeAll, describe, expect, it } from 'vitest'
+import {
+  ARCHITECTURES,
+  archiveName,
+  type GatewayArchitecture,
+  gatewayParts,
+  stageGateway,
+} from '../../../cdk/build/gateway-archive.ts'
+import { temporaryFolder } from '../../helpers/temporary-folder.ts'
 import { startGatewayProcess } from './process.ts'
 
 const ROOT = resolve(import.meta.dirname, '../../..')
@@ -10,29 +16,29 @@ const ROOT = resolve(import.meta.dirname, '../../..')
 /** ELF machines (e_machine, at byte 18). */
 const MACHINES = { x64: 62, arm64: 183 } as const
 
-let folder: string
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'archive-'))
+const folder = temporaryFolder()
+const staged = (architecture: GatewayArchitecture) => join(folder, architecture)
+
+beforeAll(() => {
+  for (const architecture of ARCHITECTURES) stageGateway(staged(architecture), architecture)
 })
-afterEach(() => rmSync(folder, { recursive: true }))
 
 describe("the gateway's archive", () => {
   it.each(ARCHITECTURES)('has the native libraries of %s, and no others', (architecture) => {
-    stageGateway(folder, architecture)
+    const app = staged(architecture)
 
-    const native = globSync('**/*.{node,so,so.*,dylib,dll}', { cwd: folder }).filter((path) => !/\.[jt]s$/.test(path))
+    const native = globSync('**/*.{node,so,so.*,dylib,dll}', { cwd: app }).filter((path) => !/\.[jt]s$/.test(path))
     expect(native.map((path) => path.split('/').at(-1)).toSorted()).toEqual([
       'libonnxruntime.so.1',
       'onnxruntime_binding.node',
     ])
     for (const path of native) {
-      expect([path, readFileSync(join(folder, path)).readUInt16LE(18)]).toEqual([path, MACHINES[architecture]])
+      expect([path, readFileSync(join(app, path)).readUInt16LE(18)]).toEqual([path, MACHINES[architecture]])
     }
   })
 
   it('runs without the repository', { timeout: 120_000 }, async () => {
-    const app = join(folder, 'app')
-    stageGateway(app, 'x64')
+    const app = staged('x64')
     const file = join(folder, 'gateway.json')
     writeFileSync(file, JSON.stringify({ data: 'data', mqtt: { port: 0 }, hl7: { port: 0 }, status: { port: 0 } }))
 

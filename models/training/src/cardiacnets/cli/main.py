@@ -216,6 +216,8 @@ class Evaluate:
             return 0
         from cardiacnets.evaluation.export import evaluate_bundle
         from cardiacnets.evaluation.markdown import put_section
+        from cardiacnets.evaluation.probes import REPORT as PROBES
+        from cardiacnets.evaluation.probes_page import section as probes_section
         from cardiacnets.synthesis.page import choices_section, section, summary
 
         drawn = json.loads(synthesis_cli.REPORT.read_text()) if synthesis_cli.REPORT.exists() else None
@@ -235,6 +237,8 @@ class Evaluate:
             put_section(self.page, section(drawn))
         if self.final and synthesis_cli.CHOICES.exists():
             put_section(self.page, choices_section(json.loads(synthesis_cli.CHOICES.read_text())))
+        if self.final and PROBES.exists():
+            put_section(self.page, probes_section(json.loads(PROBES.read_text())))
         return 0
 
 

@@ -28,7 +28,7 @@ class VirtualSet:
     split: NDArray[np.str_]
     """'train', 'val' or 'test'."""
 
-    def rows(self, chosen: slice) -> "VirtualSet":
+    def rows(self, chosen: slice | NDArray[np.intp]) -> "VirtualSet":
         """Some of the people."""
         return VirtualSet(*(getattr(self, part.name)[chosen] for part in fields(self)))
 

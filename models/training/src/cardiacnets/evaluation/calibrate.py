@@ -11,7 +11,7 @@ from cardiacnets.bundle.write import Calibration
 Array = NDArray[np.floating]
 
 
-def fit_platt(logit: Array, truth: NDArray[np.bool_]) -> Calibration:
+def fit_platt(logit: Array, truth: NDArray[np.bool_] | Array) -> Calibration:
     """Scale and offset that minimise the cross-entropy of sigmoid(scale · logit + offset) (Platt 1999).
 
     `truth`: 0 and 1, or soft labels between them.

@@ -513,6 +513,7 @@ def _ablation(run_dir: Path) -> Pretraining:
     return {
         "ablation": found["runs"],
         "ablationPaired": {"paired": found["paired"], "testPeople": found["testPeople"]},
+        "ablationOf": f"cohort version {COHORT_VERSION}",
     }
 
 

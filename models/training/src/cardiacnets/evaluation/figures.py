@@ -389,6 +389,8 @@ class Pretraining(TypedDict, total=False):
     retrieval: dict[str, RetrievalFigures]
     ablation: list[AblationLine]
     ablationPaired: PairedFigures
+    ablationOf: str
+    """What its networks learned from."""
 
 
 class Drawn(TypedDict, total=False):

@@ -206,7 +206,10 @@ def _ablation(report: EvaluationReport) -> str:
         + [_difference(entry[name]) for name, _ in PAIR]
         for entry in paired["paired"]
     ]
-    return f"""{table(["labels", *(f"{name}: macro AUROC / mean R (seeds)" for name in VARIANTS.values())], rows)}
+    return f"""Fine-tuned networks of {report.get("ablationOf", "an earlier cohort")}. **These intervals count test people only**, neither seeds nor pretrainings.
+[Frozen encoders](#what-pretraining-leaves-in-a-frozen-encoder) are compared with wider intervals and with a control.
+
+{table(["labels", *(f"{name}: macro AUROC / mean R (seeds)" for name in VARIANTS.values())], rows)}
 
 Paired differences (bootstrap over {paired["testPeople"]:,} test people; **bold** if the interval excludes zero):
 

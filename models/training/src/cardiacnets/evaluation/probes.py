@@ -1,10 +1,11 @@
 """What each pretraining leaves in a frozen ECG encoder, by the share of people whose labels are known.
 
-A ridge regression reads conditions and indices from the encoder's pooled tokens, without the person. Nothing is
-fine-tuned, so that many draws of labels cost minutes. An interval covers draws of labels, initial weights where there
-are several, and test people at once; pretraining itself ran once for each start and is not resampled.
+A ridge regression reads conditions and indices from the encoder's pooled tokens, without the person and with it.
+Nothing is fine-tuned, so that many draws of labels cost minutes. An interval covers draws of labels, initial weights
+where there are several, and test people at once; pretraining itself ran once for each start and is not resampled.
 
 `python -m cardiacnets.evaluation.probes [--run-dir DIR] [--control align-shuffled/model.pt]`
+writes the report and a section of docs/evaluation.md.
 """
 
 import argparse
@@ -37,6 +38,10 @@ PENALTIES = (10.0, 100.0, 1000.0, 10_000.0)
 ROUNDS = 100
 TEST_PEOPLE = 1000
 REPORT = REPOSITORY / "models" / "training" / "reports" / "probes.json"
+PAGE = REPOSITORY / "docs" / "evaluation.md"
+PERSON_ALONE, SHUFFLED, ALIGNED = "the person alone", "contrast with shuffled pairs", "contrast with CMR"
+PERSON_WEIGHT = 12.0
+"""Of each of the person's four fields beside 576 features: together they weigh as much."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +63,19 @@ def pooled(trunk: Trunk, millivolt: NDArray[np.floating], batch: int = 128) -> N
     return torch.cat(parts).numpy()
 
 
-def read(fitted: Array, values: Array, held_out: Array, penalties: Sequence[float] = PENALTIES) -> Array:
+def read(
+    fitted: Array,
+    values: Array,
+    held_out: Array,
+    penalties: Sequence[float] = PENALTIES,
+    weight: Array | float = 1.0,
+) -> Array:
     """Values [m,K] that a ridge regression from features [n,D] reads from others [m,D].
 
-    The penalty is the one that correlates best on the last fifth of the people it is fitted on.
+    The penalty is the one that correlates best on the last fifth of the people it is fitted on. A feature of a larger
+    `weight` [D] is penalised less.
     """
-    middle, scale = fitted.mean(axis=0), fitted.std(axis=0) + 1e-6
+    middle, scale = fitted.mean(axis=0), (fitted.std(axis=0) + 1e-6) / weight
     level, spread = values.mean(axis=0), values.std(axis=0) + 1e-12
     x, y = (fitted - middle) / scale, (values - level) / spread
     part = len(x) * 4 // 5
@@ -86,13 +98,22 @@ def probe(truth: Array, answers: Array) -> Probe:
     return Probe(float(macro), float(pearson(truth[:, some:], answers[:, some:]).mean()))
 
 
-def answers_of(features: Sequence[Array], people: VirtualSet, test: NDArray[np.intp], share: float) -> Array:
-    """[initial weights, draws, test people, conditions + indices] of one start."""
+def answers_of(
+    features: Sequence[Array], people: VirtualSet, test: NDArray[np.intp], share: float, *, with_person: bool = False
+) -> Array:
+    """[initial weights, draws, test people, conditions + indices] of one start.
+
+    `with_person`: the regression also gets sex, age, height and weight.
+    """
     truth = np.concatenate([people.conditions, people.indices], axis=1).astype(np.float64)
 
     def of(own: Array, draw: int) -> Array:
         rows = labelled_rows(people.split, share, 100 + draw)
-        return read(own[rows].astype(np.float64), truth[rows], own[test].astype(np.float64))
+        weight = np.ones(own.shape[1])
+        if with_person:
+            own = np.concatenate([own, people.person], axis=1)
+            weight = np.append(weight, np.full(people.person.shape[1], PERSON_WEIGHT))
+        return read(own[rows].astype(np.float64), truth[rows], own[test].astype(np.float64), weight=weight)
 
     return np.stack([np.stack([of(own, draw) for draw in range(DRAWS[share])]) for own in features])
 
@@ -133,14 +154,32 @@ def compare(truth: Array, first: Array, second: Array, rounds: int = ROUNDS, see
 
 
 def measure_probes(starts: Mapping[str, Sequence[Trunk]], people: VirtualSet, rounds: int = ROUNDS) -> dict[str, Any]:
-    """Every start at every share of the labels, and each pair's difference."""
+    """Every start at every share of the labels and each pair's difference, for the ECG alone and with the person."""
     test = np.flatnonzero(people.split == "test")[:TEST_PEOPLE]
-    truth = np.concatenate([people.conditions, people.indices], axis=1)[test].astype(np.float64)
     features = {name: [pooled(trunk, people.millivolt) for trunk in trunks] for name, trunks in starts.items()}
+    nothing = {PERSON_ALONE: [np.zeros((len(people.person), 0), dtype=np.float32)]}
+    return {
+        "testPeople": len(test),
+        "alone": _measured(features, people, test, rounds, with_person=False),
+        "withPerson": _measured(nothing | features, people, test, rounds, with_person=True),
+    }
+
+
+def _measured(
+    features: Mapping[str, Sequence[Array]],
+    people: VirtualSet,
+    test: NDArray[np.intp],
+    rounds: int,
+    *,
+    with_person: bool,
+) -> dict[str, Any]:
+    truth = np.concatenate([people.conditions, people.indices], axis=1)[test].astype(np.float64)
     rows: list[dict[str, Any]] = []
     pairs: list[dict[str, Any]] = []
     for share in DRAWS:
-        answers = {name: answers_of(own, people, test, share) for name, own in features.items()}
+        answers = {
+            name: answers_of(own, people, test, share, with_person=with_person) for name, own in features.items()
+        }
         for name, own in answers.items():
             found = [probe(truth, one) for of_weights in own for one in of_weights]
             macro, mean_r = np.array([each.macroAuroc for each in found]), np.array([each.meanR for each in found])
@@ -152,31 +191,14 @@ def measure_probes(starts: Mapping[str, Sequence[Trunk]], people: VirtualSet, ro
         for than, better in combinations(answers, 2):
             pair = {"labels": share, "better": better, "than": than}
             pairs.append(pair | compare(truth, answers[better], answers[than], rounds))
-    return {"testPeople": len(test), "rows": rows, "pairs": pairs}
-
-
-def table(report: Mapping[str, Any]) -> str:
-    """Two tables in Markdown."""
-    lines = ["| labels (people) | start | macro AUROC | mean R | runs |", "| --- " * 5 + "|"]
-    lines += [
-        f"| {row['labels']:.0%} ({row['people']}) | {row['start']} "
-        f"| {row['macroAuroc']:.3f} ± {row['spread'][0]:.3f} | "
-        f"{row['meanR']:.3f} ± {row['spread'][1]:.3f} | {row['runs']} |"
-        for row in report["rows"]
-    ]
-    lines += ["", "| labels | difference | macro AUROC (95% CI) | mean R (95% CI) |", "| --- " * 4 + "|"]
-    for pair in report["pairs"]:
-        cells = []
-        for name in ("macroAuroc", "meanR"):
-            (low, high), value = pair[name]["ci"], pair[name]["difference"]
-            text = f"{value:+.3f} ({low:+.3f} to {high:+.3f})"
-            cells.append(f"**{text}**" if low > 0 or high < 0 else text)
-        lines.append(f"| {pair['labels']:.0%} | {pair['better']} − {pair['than']} | {cells[0]} | {cells[1]} |")
-    return "\n".join(lines)
+    return {"rows": rows, "pairs": pairs}
 
 
 def main() -> None:
-    """Write the report and print its tables."""
+    """Write the report and the section."""
+    from cardiacnets.cohort.cache import COHORT_VERSION
+    from cardiacnets.evaluation.markdown import put_section
+    from cardiacnets.evaluation.probes_page import section
     from cardiacnets.stages.contrastive import load_aligned_trunk
     from cardiacnets.stages.ecg_pretraining import load_pretrained_trunk
 
@@ -186,6 +208,7 @@ def main() -> None:
     parser.add_argument("--most", type=int, default=5000, help="people of it (default %(default)s)")
     parser.add_argument("--control", type=Path, help="model.pt of an alignment with shuffled pairs")
     options = parser.parse_args()
+    torch.set_num_threads(1)
     random = []
     for seed in range(INITIAL):
         torch.manual_seed(seed)
@@ -195,12 +218,13 @@ def main() -> None:
         "masked ECGs": [load_pretrained_trunk(options.run_dir / "ecg" / "model.pt")],
     }
     if options.control:
-        starts["contrast with shuffled pairs"] = [load_aligned_trunk(options.control)]
-    starts["contrast with CMR"] = [load_aligned_trunk(options.run_dir / "align" / "model.pt")]
+        starts[SHUFFLED] = [load_aligned_trunk(options.control)]
+    starts[ALIGNED] = [load_aligned_trunk(options.run_dir / "align" / "model.pt")]
     people = load_virtual(options.people or options.run_dir / "cohort").rows(slice(options.most))
-    report = measure_probes(starts, people)
+    report = {"cohortVersion": COHORT_VERSION} | measure_probes(starts, people)
     REPORT.write_text(json.dumps(report, indent=1) + "\n")
-    print(table(report))
+    put_section(PAGE, section(report))
+    print(section(report))
 
 
 if __name__ == "__main__":

@@ -37,6 +37,9 @@ class ContrastiveConfig:
     cine_copies: int = 4
     """Augmented copies of each cine that training draws from. The CMR encoders are frozen, so that what they make of a
     copy is computed once and not in each step."""
+    shuffled: bool = False
+    """Each training ECG belongs to another person's cines: the control that says what true pairs add. Validation keeps
+    its pairs."""
     encoder: TrunkConfig = field(default_factory=EncoderConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     cine_augment: CineAugmentConfig = field(default_factory=CineAugmentConfig)
@@ -211,6 +214,14 @@ def project_people(
     return {name: torch.cat(parts).numpy() for name, parts in points.items()}
 
 
+def strangers(rows: NDArray[np.intp], seed: int) -> NDArray[np.intp]:
+    """The same rows in an order in which nobody keeps their place, as long as there are two."""
+    order = np.random.default_rng([seed, 3]).permutation(len(rows))
+    other = np.empty_like(rows)
+    other[order] = rows[np.roll(order, -1)]
+    return other
+
+
 def align(
     config: ContrastiveConfig,
     data: PairedSet,
@@ -236,6 +247,9 @@ def align(
         model.whitening(view).fit(torch.from_numpy(values[train, 0]))
     if trunk is not None:
         model.trunk.load_state_dict(trunk.state_dict())
+    cine_of = np.arange(len(data.split))
+    if config.shuffled:
+        cine_of[train] = strangers(train, optimisation.seed)
 
     def loss_of(step: int, generator: torch.Generator) -> Tensor:
         rows = rows_of_step(train, config.batch, step, optimisation.seed)
@@ -247,7 +261,7 @@ def align(
         losses = []
         for view, values in features.items():
             copy = torch.randint(config.cine_copies + 1, (len(rows),), generator=generator).numpy()
-            cine = model.views[view](torch.from_numpy(values[rows, copy]).to(device()))
+            cine = model.views[view](torch.from_numpy(values[cine_of[rows], copy]).to(device()))
             losses.append(info_nce(points, of_all_processes(cine), config.temperature))
         return torch.stack(losses).mean()
 

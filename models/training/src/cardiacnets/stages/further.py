@@ -139,7 +139,7 @@ def train_further(
         usual, people = (rng.choice(rows, batch) for rows, batch in rows_of.values())
         if isolated is not None and len(isolated) and settings.isolated_batch:
             usual = np.concatenate([usual, rng.choice(isolated, settings.isolated_batch)])
-        batch = make_batch(light, usual, people)
+        batch = make_batch(light, usual, people, held=settings.held)
         pooled = np.concatenate([
             features["real"].of(usual, rng.random(len(usual)) < config.augmented),
             features["virtual"].of(people, rng.random(len(people)) < config.augmented),

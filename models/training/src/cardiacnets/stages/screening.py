@@ -66,6 +66,8 @@ class ScreeningConfig:
     """Its weight from step `isolated_until` on; None: the same. The steps before teach what a block alone is; those
     after give hypertrophy, which looks like it, back what they took."""
     isolated_until: int = 0
+    held: Mapping[str, Mapping[str, float]] = field(default_factory=lambda: HELD)
+    """How hard each isolated kind is held, condition by condition."""
     balanced: bool = False
     """Draw real ECGs so that rare labels come as often as frequent ones (`balanced_chances`); for cohorts of one's own,
     where few people have a disease. Export calibrates on people as they are."""
@@ -155,13 +157,18 @@ def at_step(config: ScreeningConfig, step: int) -> ScreeningConfig:
     return replace(config, isolated_weight=config.isolated_later)
 
 
-def held_to(kind: str) -> list[float]:
+def held_to(held: Mapping[str, Mapping[str, float]], kind: str) -> list[float]:
     """How hard an ECG of an isolated kind is held to normal ones, for each of `STRUCTURAL`."""
-    return [HELD.get(kind, {}).get(CONDITIONS[index], 0.0) for index in STRUCTURAL]
+    return [held.get(kind, {}).get(CONDITIONS[index], 0.0) for index in STRUCTURAL]
 
 
 def make_batch(
-    data: TrainingData, real_rows: NDArray[np.intp], virtual_rows: NDArray[np.intp], *, virtual_cad: bool = False
+    data: TrainingData,
+    real_rows: NDArray[np.intp],
+    virtual_rows: NDArray[np.intp],
+    *,
+    held: Mapping[str, Mapping[str, float]] = HELD,
+    virtual_cad: bool = False,
 ) -> Batch:
     """Gather rows; targets that a row does not know are NaN."""
     real, virtual = data.real, data.virtual
@@ -178,7 +185,7 @@ def make_batch(
     normal, isolated = np.zeros(n, dtype=bool), np.zeros((n, len(STRUCTURAL)), dtype=np.float32)
     if real.kind is not None:
         normal[:n_real] = real.kind[real_rows] == NORMAL
-        isolated[:n_real] = [held_to(kind) for kind in real.kind[real_rows]]
+        isolated[:n_real] = [held_to(held, kind) for kind in real.kind[real_rows]]
     statements = np.full((n_real + n_virtual, real.statements.shape[1]), np.nan, dtype=np.float32)
     statements[:n_real] = real.statements[real_rows]
     indices = np.full((n_real + n_virtual, virtual.indices.shape[1]), np.nan, dtype=np.float32)
@@ -431,7 +438,9 @@ def train_screening(
         )
         if chances is not None:
             usual = drawn_rows(real_train, chances, config.real_batch, step, optimisation.seed)
-        batch = make_batch(data, np.concatenate([usual, special]), virtual, virtual_cad=config.virtual_cad)
+        batch = make_batch(
+            data, np.concatenate([usual, special]), virtual, held=config.held, virtual_cad=config.virtual_cad
+        )
         return sum(losses(model, batch, at_step(config, step), generator).values(), torch.zeros(()))
 
     described = to_json(config)

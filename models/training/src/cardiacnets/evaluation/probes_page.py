@@ -1,0 +1,56 @@
+"""The section of `docs/evaluation.md` about frozen encoders, from `reports/probes.json`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from cardiacnets.evaluation.people_page import table
+from cardiacnets.evaluation.probes import ALIGNED, DRAWS, INITIAL
+
+TITLE = "## What pretraining leaves in a frozen encoder"
+MEASURES = ("alone", "macroAuroc"), ("alone", "meanR"), ("withPerson", "macroAuroc"), ("withPerson", "meanR")
+HEAD = "macro AUROC", "mean R", "with the person: macro AUROC", "with the person: mean R"
+
+
+def section(report: Mapping[str, Any]) -> str:
+    """Of docs/evaluation.md, from `reports/probes.json`: the starts, and what contrast with CMR adds to each."""
+    keys = list(dict.fromkeys((row["labels"], row["start"]) for row in report["withPerson"]["rows"]))
+    found = {
+        (which, row["labels"], row["start"]): row for which in ("alone", "withPerson") for row in report[which]["rows"]
+    }
+    levels = []
+    for share, start in keys:
+        rows = [(name, found.get((which, share, start))) for which, name in MEASURES]
+        levels.append([f"{share:.0%} ({found['withPerson', share, start]['people']:,})", start])
+        levels[-1] += [f"{row[name]:.3f}" if row else "–" for name, row in rows]
+    pairs = {
+        (which, pair["labels"], pair["than"]): pair
+        for which in ("alone", "withPerson")
+        for pair in report[which]["pairs"]
+        if pair["better"] == ALIGNED
+    }
+    differences = [
+        [f"{share:.0%}", start, *(_difference(pairs.get((which, share, start)), name) for which, name in MEASURES)]
+        for share, start in keys
+        if start != ALIGNED
+    ]
+    return f"""{TITLE}
+
+`python -m cardiacnets.evaluation.probes` (in `models/training`): a ridge regression reads conditions and indices from the frozen encoder's tokens.
+{report["testPeople"]:,} virtual test people of cohort version {report["cohortVersion"]}. Up to 10% of the labels there are {DRAWS[0.1]} draws
+of who has them, at 25% {DRAWS[0.25]}. {INITIAL} encoders have random weights; each pretraining ran once.
+
+{table(["labels (people)", "start", *HEAD], levels)}
+
+What contrast with CMR adds to each other start. Intervals are over draws of labels, random weights and people at once, not over pretrainings
+(**bold** if zero is outside):
+
+{table(["labels", "compared with", *HEAD], differences)}
+"""
+
+
+def _difference(pair: Mapping[str, Any] | None, name: str) -> str:
+    if pair is None:
+        return "–"
+    (low, high), value = pair[name]["ci"], pair[name]["difference"]
+    text = f"{value:+.3f} ({low:+.3f} to {high:+.3f})"
+    return f"**{text}**" if low > 0 or high < 0 else text
