@@ -106,4 +106,33 @@ describe.skipIf(!hasBrowser)(`a moving page${NO_BROWSER}`, { timeout: 240_000 },
     await page.close()
     await api.close()
   })
+
+  it('opens the row below the pointer also while rows pass, and finds rows again when they are still', async () => {
+    const api = await startFakeApi({ ecgs: 500 })
+    const page = await browser.newPage({ viewport: { width: 1440, height: 900 } })
+    await page.goto(api.url)
+    await page.locator('.row').first().waitFor()
+    const below = () =>
+      page.evaluate(() => {
+        const target = document.elementFromPoint(400, 500)!
+        return target.closest('.row')?.getAttribute('data-ecg') ?? target.className
+      })
+
+    const { passing, wanted } = await page.evaluate(async () => {
+      const rows = document.querySelector('.rows')!
+      rows.scrollTop = 1100
+      await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))
+      const target = document.elementFromPoint(400, 500)!
+      target.dispatchEvent(new MouseEvent('click', { clientX: 400, clientY: 500, bubbles: true }))
+      const index = Math.floor((500 - rows.getBoundingClientRect().top + 1100) / 44)
+      return { passing: target.className, wanted: `00000000-0000-5000-8000-${String(index).padStart(12, '0')}` }
+    })
+
+    expect(passing).toBe('shield')
+    await expect.poll(() => page.evaluate(() => location.hash)).toBe(`#/ecg/${wanted}`)
+    await page.goBack()
+    await expect.poll(below, { timeout: 10_000 }).toBe(wanted)
+    await page.close()
+    await api.close()
+  })
 })

@@ -17,6 +17,9 @@ const ROW_PX = 44
 /** Rows before the end at which the next page is loaded. */
 const AHEAD = 40
 
+/** A scroll has ended when it did not move for so long. */
+const STILL_MS = 120
+
 /** Scroll position for the return from an ECG. */
 let place = 0
 
@@ -36,6 +39,16 @@ export function Worklist() {
     const last = items.at(-1)?.index ?? 0
     if (hasMore.peek() && failure.peek() === undefined && last > count - AHEAD) void more()
   })
+  const shield = useRef<HTMLDivElement>(null)
+  const still = useRef<ReturnType<typeof setTimeout> | undefined>(undefined)
+  /** While rows pass, the shield keeps the pointer from them: otherwise each frame searches for the row below it. */
+  const passUnder = () => {
+    clearTimeout(still.current)
+    if (shield.current?.hidden) shield.current.hidden = false
+    still.current = setTimeout(() => {
+      if (shield.current !== null) shield.current.hidden = true
+    }, STILL_MS)
+  }
   useEffect(() => {
     scroller.current?.scrollTo({ top: place })
     const measure = () => setWide(innerWidth >= 720)
@@ -83,9 +96,11 @@ export function Worklist() {
         tabIndex={0}
         onKeyDown={onKeyDown}
         // One listener for all rows, so that a row that is reused during a scroll has no listener or tooltip to renew.
-        onClick={({ target }) => {
-          const index = indexOf(target)
-          if (index === undefined) return
+        onClick={({ target, clientY, currentTarget }) => {
+          // Below the shield, the place says which row it is.
+          const y = clientY - currentTarget.getBoundingClientRect().top + currentTarget.scrollTop
+          const index = indexOf(target) ?? Math.floor(y / rowPx)
+          if (index >= count) return
           chosen.value = index
           open(rows.value[index])
         }}
@@ -98,10 +113,13 @@ export function Worklist() {
         onScroll={(event) => {
           const { scrollTop } = event.currentTarget
           place = scrollTop
+          passUnder()
           isAtTop.value = scrollTop < rowPx / 2
         }}
       >
-        <div class="rows-space" ref={space} role="presentation" style={{ height: `${totalPx}px` }} />
+        <div class="rows-space" ref={space} role="presentation" style={{ height: `${totalPx}px` }}>
+          <div class="shield" ref={shield} aria-hidden="true" hidden />
+        </div>
       </div>
       <Below count={count} />
     </main>
