@@ -42,8 +42,8 @@ The figures are for {report["testPeople"]:,} virtual test people of cohort versi
 
 {table(["labels (people)", "start", *HEAD], levels)}
 
-The second table has the gain of contrast with CMR over each other start. Intervals are over draws of labels, random weights and people at once, not over pretrainings
-(**bold** if zero is outside):
+The second table has the gain of contrast with CMR over each other start. Intervals are over draws of labels, random weights and people at once,
+not over pretrainings (**bold** if zero is outside):
 
 {table(["labels", "compared with", *HEAD], differences)}
 """
