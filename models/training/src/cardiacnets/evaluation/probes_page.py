@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cardiacnets.evaluation.people_page import table
-from cardiacnets.evaluation.probes import ALIGNED, DRAWS, INITIAL
+from cardiacnets.evaluation.probes import ALIGNED, DRAWS, INITIAL, SHUFFLED
 
 TITLE = "## What pretraining leaves in a frozen encoder"
 MEASURES = ("alone", "macroAuroc"), ("alone", "meanR"), ("withPerson", "macroAuroc"), ("withPerson", "meanR")
@@ -36,13 +36,14 @@ def section(report: Mapping[str, Any]) -> str:
     return f"""{TITLE}
 
 `python -m cardiacnets.evaluation.probes` (in `models/training`): a ridge regression reads conditions and indices from the frozen encoder's tokens.
-{report["testPeople"]:,} virtual test people of cohort version {report["cohortVersion"]}. Up to 10% of the labels there are {DRAWS[0.1]} draws
-of who has them, at 25% {DRAWS[0.25]}. {INITIAL} encoders have random weights; each pretraining ran once.
+The figures are for {report["testPeople"]:,} virtual test people of cohort version {report["cohortVersion"]}. The people with labels are drawn {DRAWS[0.1]} times up to 10%,
+{DRAWS[0.25]} times at 25%. {INITIAL} encoders have random weights; each pretraining ran once.
+{SHUFFLED.capitalize()} had the same steps, but each ECG belonged to another person's cines.
 
 {table(["labels (people)", "start", *HEAD], levels)}
 
-What contrast with CMR adds to each other start. Intervals are over draws of labels, random weights and people at once, not over pretrainings
-(**bold** if zero is outside):
+The second table has the gain of contrast with CMR over each other start. Intervals are over draws of labels, random weights and people at once,
+not over pretrainings (**bold** if zero is outside):
 
 {table(["labels", "compared with", *HEAD], differences)}
 """
