@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Frame } from '../../../shared/domain/frame.ts'
 import { encodeFrame } from '../../../streams/mqtt/frame-codec.ts'
 import type { Problem } from '../../../streams/mqtt/frame-end.ts'
@@ -96,39 +96,6 @@ describe('Ingest', () => {
 
     expect(await promise).toBe(0)
   })
-
-  it.each([
-    ['few', 25, 3],
-    ['many', 8, 10],
-  ])(
-    'waits longer for the next commit when %s payloads wait, because each commit waits for the disk',
-    async (_, waitMs, count) => {
-      vi.useFakeTimers()
-      onTestFinished(() => void vi.useRealTimers())
-      const reasons: number[] = []
-      const send = (sequence: number) =>
-        ingest.receive({
-          topic: TOPIC,
-          payload: encodeFrame(makeFrame({ sequence })),
-          contentType: undefined,
-          acknowledge: (reason) => reasons.push(reason),
-        })
-      const pass = (ms: number) => {
-        nowMs += ms
-        return vi.advanceTimersByTimeAsync(ms)
-      }
-      send(0)
-      await pass(1)
-      expect(reasons).toHaveLength(1)
-
-      for (let sequence = 1; sequence <= count; sequence++) send(sequence)
-      await pass(waitMs - 2)
-      const early = reasons.length
-      await pass(2)
-
-      expect([early, reasons.length]).toEqual([1, 1 + count])
-    },
-  )
 
   it('gives a window its samples, start and heart rate', () => {
     receive(...frames(0, 39), makeFrame({ sequence: 39, heartRateBpm: 64 }))
