@@ -14,8 +14,8 @@ from cardiacnets.programme import STAGES
 from cardiacnets.signal.profile import REPOSITORY
 
 PAGES = [
-    "README.md", "models/training/README.md", "models/training/CAMPAIGN.md", "docs/evaluation.md",
-    "docs/paper-configuration.md",
+    "README.md", "models/training/README.md", "models/training/CAMPAIGN.md",
+    "models/training/TRAININGS.md", "docs/evaluation.md", "docs/paper-configuration.md",
 ]  # fmt: skip
 
 

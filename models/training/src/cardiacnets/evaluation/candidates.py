@@ -1,4 +1,4 @@
-"""Whether a further training replaces the shipped network: the rule of models/training/README.md, as one command.
+"""Whether a further training replaces the shipped network: the rule of models/training/TRAININGS.md, as one command.
 
 Candidates are what was trained from a bundle, and its means with that bundle. All figures are of PTB-XL fold 8 and of
 virtual validation people; fold 9 is not read. Limits are fitted at the bundle's rates of false alarms.
