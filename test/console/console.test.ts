@@ -63,8 +63,9 @@ describe.skipIf(!hasBrowser)(`the console on the local stack${NO_BROWSER}`, { ti
     await page.keyboard.press('Home')
     await page.keyboard.press('Enter')
     await page.locator('.paper canvas').first().waitFor()
+    // It comes after the paper.
+    await page.locator('.banner', { hasText: 'ward-3' }).waitFor()
 
-    expect(await page.locator('.banner').textContent()).toContain('ward-3')
     expect(await page.locator('.unidentified').isVisible()).toBe(true)
     expect(await page.locator('.notice').textContent()).toContain('Not a medical device')
   })
