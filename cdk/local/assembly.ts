@@ -87,16 +87,17 @@ function withStandIns(site: SiteConfig): {
 } {
   const { ehr } = site
   const { baseUrl, subscription } = ehr ?? {}
-  if (ehr === undefined || baseUrl === undefined || subscription === undefined)
-    return { lasting: site, values: new Map() }
-  const { secret, ourUrl } = subscription
+  const secretFile = subscription && 'file' in subscription.secret ? subscription.secret.file : undefined
   // The template holds them in JSON within JSON, where a value that JSON must escape could not simply be replaced.
-  const isPlain = (value: string) => JSON.stringify(value) === `"${value}"`
-  if (!('file' in secret) || ![baseUrl, ourUrl, secret.file].every(isPlain)) return { lasting: site, values: new Map() }
+  const isPlain = (value: string | undefined) => value !== undefined && JSON.stringify(value) === `"${value}"`
+  const arePlain = [baseUrl, subscription?.ourUrl, secretFile].every(isPlain)
+  if (ehr === undefined || subscription === undefined || secretFile === undefined || !arePlain) {
+    return { lasting: site, values: new Map() }
+  }
   const values = new Map([
-    [STAND_INS.baseUrl, baseUrl],
-    [STAND_INS.ourUrl, ourUrl],
-    [STAND_INS.secretFile, secret.file],
+    [STAND_INS.baseUrl, ehr.baseUrl],
+    [STAND_INS.ourUrl, subscription.ourUrl],
+    [STAND_INS.secretFile, secretFile],
   ])
   const standIns = { ...subscription, ourUrl: STAND_INS.ourUrl, secret: { file: STAND_INS.secretFile } }
   return { lasting: { ...site, ehr: { ...ehr, baseUrl: STAND_INS.baseUrl, subscription: standIns } }, values }

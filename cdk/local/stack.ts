@@ -114,7 +114,7 @@ type Functions = Readonly<Record<string, LambdaFunction>>
 /**
  * Starts the local stack.
  * @throws PortTakenError before anything else is started
- * @throws FunctionError when a function cannot load, so that a broken model bundle is noticed before the first ECG
+ * @throws FunctionError when a function whose answer is awaited cannot load, so that a broken model bundle is noticed before the first ECG
  * @example
  * const stack = await startLocalStack({})
  * await fetch(`${stack.apiUrl}/healthz`)

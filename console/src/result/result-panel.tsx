@@ -160,7 +160,7 @@ function LeadQuality({ result: { quality } }: { readonly result: Result }) {
           const verdict = quality.leads[lead] ?? 'missing'
           const isDerived = quality.derived.includes(lead) || isCalculated(lead, delivered)
           const hasReason = verdict !== 'acceptable' && verdict !== 'missing'
-          const text = isDerived && !hasReason ? word('lead', 'derived') : wordsOf(verdict)
+          const text = isDerived && !hasReason ? word('lead', 'derived') : wordsOfVerdict(verdict)
           return (
             <li key={lead} class={isDerived ? 'derived' : verdict === 'acceptable' ? 'good' : 'bad'}>
               <b>{lead}</b>
@@ -173,7 +173,7 @@ function LeadQuality({ result: { quality } }: { readonly result: Result }) {
   )
 }
 
-const wordsOf = (verdict: LeadVerdict) =>
+const wordsOfVerdict = (verdict: LeadVerdict) =>
   verdict === 'acceptable'
     ? t('quality.good')
     : verdict === 'missing'
