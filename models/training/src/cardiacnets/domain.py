@@ -16,5 +16,8 @@ def _ids(name: str) -> tuple[str, ...]:
 CONDITIONS = _ids("conditions.json")
 INDICES = _ids("indices.json")
 
+BLOCKS = ("rbbb", "lbbb")
+"""Complete bundle branch blocks, right and left, as `shared/inference/limits.ts` names them."""
+
 View = Literal["short_axis", "four_chamber"]
 VIEWS: tuple[View, ...] = ("short_axis", "four_chamber")

@@ -25,6 +25,8 @@ NOTICE = "Investigational. Not a medical device."
 
 SCREEN_INPUTS = ("ecg", "amplitude", "lead_mask", "person", "person_mask")
 SCREEN_OUTPUTS = ("condition_logits", "index_mean", "index_logvar", "embedding", "ood")
+BLOCK_OUTPUT = "block_logits"
+"""Last of the outputs, where a bundle knows bundle branch blocks."""
 INT8_FILE = "screen-int8.onnx"
 CARD = "MODEL_CARD.md"
 ENCODER_OUTPUTS = ("tokens", "embedding")
@@ -97,6 +99,19 @@ class OodEntry:
 
 
 @dataclass(frozen=True)
+class BlockEntry:
+    """A bundle branch block: the limit of its logit, and what lies above it in the ECGs of `dataset`."""
+
+    id: str
+    threshold: float
+    sensitivity: float
+    """Share of the ECGs in which a reader stated the block."""
+    falseAlarms: float
+    """Share of all others."""
+    dataset: str
+
+
+@dataclass(frozen=True)
 class BundleFacts:
     """What the manifest says beside the files."""
 
@@ -106,6 +121,7 @@ class BundleFacts:
     indices: list[IndexEntry]
     ood: OodEntry
     training: dict[str, Any] = field(default_factory=dict)
+    blocks: list[BlockEntry] = field(default_factory=list)
 
 
 def inference_session(model: Path) -> onnxruntime.InferenceSession:
@@ -128,7 +144,12 @@ def example_inputs(batch: int = 2) -> dict[str, Tensor]:
 
 def export_onnx(model: ShippedScreen, out_dir: Path) -> None:
     """Write `SCREEN` to `out_dir`."""
-    _export_part(model.eval(), example_inputs(), SCREEN_INPUTS, SCREEN_OUTPUTS, out_dir / SCREEN)
+    _export_part(model.eval(), example_inputs(), SCREEN_INPUTS, outputs_of(model), out_dir / SCREEN)
+
+
+def outputs_of(model: ShippedScreen) -> tuple[str, ...]:
+    """Names of its outputs, in order."""
+    return SCREEN_OUTPUTS if model.blocks is None else (*SCREEN_OUTPUTS, BLOCK_OUTPUT)
 
 
 def _export_part(
@@ -182,7 +203,7 @@ def parity(model: ShippedScreen, out_dir: Path, inputs: dict[str, Tensor]) -> fl
     with torch.no_grad():
         expected = [value.numpy() for value in model(*inputs.values())]
     feed = {name: tensor.numpy() for name, tensor in inputs.items()}
-    actual = inference_session(out_dir / SCREEN).run(SCREEN_OUTPUTS, feed)
+    actual = inference_session(out_dir / SCREEN).run(outputs_of(model), feed)
     return max(float((np.abs(a - e) / np.maximum(1, np.abs(e))).max()) for a, e in zip(actual, expected, strict=True))
 
 
@@ -231,6 +252,8 @@ def state_figures(folder: Path, facts: BundleFacts, card: str) -> None:
     manifest["version"] = facts.version
     manifest["conditions"] = [entry.described() for entry in facts.conditions]
     manifest["indices"] = [asdict(entry) for entry in facts.indices]
+    if facts.blocks:
+        manifest["blocks"] = [asdict(entry) for entry in facts.blocks]
     manifest["files"] = [file_entry(folder / CARD) if file["path"] == CARD else file for file in manifest["files"]]
     path.write_text(json.dumps(manifest, indent=1, allow_nan=False) + "\n")
 
@@ -267,6 +290,7 @@ def write_bundle(
         "conditions": [entry.described() for entry in facts.conditions],
         "indices": [asdict(entry) for entry in facts.indices],
         "ood": asdict(facts.ood),
+        **({"blocks": [asdict(entry) for entry in facts.blocks]} if facts.blocks else {}),
         **({"synthesis": drawing["synthesis"]} if "synthesis" in drawing else {}),
         "training": facts.training,
         "notice": NOTICE,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cardiacnets.data import ptbxl, teacher
 from cardiacnets.data.windows import cached_millivolt
-from cardiacnets.domain import CONDITIONS
+from cardiacnets.domain import BLOCKS, CONDITIONS
 
 FOLDS = tuple(range(1, 10))
 STATEMENT_FOLDS = tuple(range(1, 8))
@@ -38,6 +38,8 @@ class RealSet:
     """Condition → [n] statements that stand in for it where nobody labelled it (`PROXIES`): watched, never learned."""
     kind: NDArray[np.str_] | None = None
     """[n] what the reader's statements make of the ECG (`isolated_kinds`)."""
+    blocks: NDArray[np.bool_] | None = None
+    """[n,2] complete bundle branch blocks that a reader stated (`stated_blocks`)."""
 
     @property
     def cad(self) -> NDArray[np.bool_]:
@@ -100,6 +102,8 @@ PROXIES: Mapping[str, frozenset[str]] = {
     "ph": frozenset({"RVH", "RAO/RAE"}),
 }
 """Condition → statements of hypertrophy."""
+BLOCK_CODES: Mapping[str, str] = {"rbbb": "CRBBB", "lbbb": "CLBBB"}
+"""Block → the statement of it."""
 VOLTAGE = frozenset({"VCLVH", "HVOLT", "LVOLT"})
 
 
@@ -118,6 +122,11 @@ def isolated_kinds(codes: Sequence[frozenset[str]], root: Path | None = None) ->
             name = next(found, NORMAL if "NORM" in stated else "")
         kinds.append(name)
     return np.array(kinds)
+
+
+def stated_blocks(codes: Sequence[frozenset[str]]) -> NDArray[np.bool_]:
+    """[n,2] in the order of `BLOCKS`."""
+    return np.array([[BLOCK_CODES[block] in stated for block in BLOCKS] for stated in codes]).reshape(-1, len(BLOCKS))
 
 
 def load_real(folds: tuple[int, ...] = FOLDS) -> RealSet:
@@ -141,6 +150,7 @@ def load_real(folds: tuple[int, ...] = FOLDS) -> RealSet:
         fold=labels.fold[rows],
         teacher=teacher.logits_of(np.concatenate(all_ids)),
         kind=isolated_kinds([labels.scp_codes[row] for row in rows]),
+        blocks=stated_blocks([labels.scp_codes[row] for row in rows]),
         proxies={
             name: np.array([bool(labels.scp_codes[row] & codes) for row in rows]) for name, codes in PROXIES.items()
         },

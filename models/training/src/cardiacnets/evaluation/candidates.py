@@ -9,7 +9,7 @@ virtual validation people; fold 9 is not read. Limits are fitted at the bundle's
 import argparse
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +20,14 @@ from scipy.special import expit
 from cardiacnets.data.real import NORMAL, RealSet
 from cardiacnets.data.virtual import VirtualSet, load_virtual
 from cardiacnets.data.windows import cache_dir
-from cardiacnets.domain import CONDITIONS
+from cardiacnets.domain import BLOCKS, CONDITIONS
 from cardiacnets.evaluation.calibrate import fit_interval_scale, fit_platt, probability
-from cardiacnets.evaluation.export import CALIBRATION_PEOPLE, LOWEST, ONE_FOR_ALL
-from cardiacnets.evaluation.limits import fit_limits, limits_of
+from cardiacnets.evaluation.export import BLOCK_ALARMS, CALIBRATION_PEOPLE, ISOLATED, LOWEST, ONE_FOR_ALL
+from cardiacnets.evaluation.fit_blocks import block_threshold, read_blocks
+from cardiacnets.evaluation.limits import fit_in_block, fit_limits, limits_of
 from cardiacnets.metrics import auroc, pearson
 from cardiacnets.models.screen import Screen
-from cardiacnets.stages.screening import CAD, HF, STRUCTURAL, VALIDATION_FOLD, isolated_flags, teacher_r
+from cardiacnets.stages.screening import CAD, HF, STRUCTURAL, VALIDATION_FOLD, teacher_r
 
 Array = NDArray[np.floating]
 
@@ -34,18 +35,24 @@ ROUNDS = 1000
 CAD_LOSS = 0.002
 HF_R = 0.93
 COVERAGE = 0.88
-BLOCKS = 0.30
+ALONE = 0.30
+"""Largest share of ECGs with nothing but a block that may be flagged."""
 TACHYCARDIA = 0.10
 ANYTHING = 0.10
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What a network says of n ECGs: logits [n,5], index means and their log variances [n,82]."""
+    """What a network says of n ECGs: logits [n,5], index means and their log variances [n,82], and its embedding."""
 
     logits: Array
     mean: Array
     logvar: Array
+    embedding: Array
+
+    def rows(self, chosen: NDArray[np.bool_]) -> "Answers":
+        """Of some of the ECGs."""
+        return Answers(*(getattr(self, each.name)[chosen] for each in fields(self)))
 
 
 @dataclass(frozen=True)
@@ -59,7 +66,7 @@ class Figures:
     rbbbAsPh: float
     lbbbAsCm: float
     tachycardiaAsHf: float
-    """At the limit in use; the two before at what 2.5% of normal ECGs exceed."""
+    """Shares of ECGs with nothing else that are flagged at the limits in use."""
     proxies: dict[str, float]
     areas: dict[str, float]
     """AUROC on virtual people."""
@@ -80,8 +87,33 @@ def answers_of(screen: Screen, millivolt: NDArray[np.floating], person: Array, b
         someone = torch.from_numpy(person[rows].astype(np.float32))
         ecg = torch.from_numpy(millivolt[rows].astype(np.float32))
         _, embedding = screen.encoder.trunk(ecg, torch.ones(len(ecg), 12), someone, (~someone.isnan()).float())
-        parts.append((screen.screening_head(embedding), *screen.function_head(embedding)))
+        parts.append((screen.screening_head(embedding), *screen.function_head(embedding), embedding))
     return Answers(*(torch.cat(some).numpy() for some in zip(*parts, strict=True)))
+
+
+class Blocks:
+    """Bundle branch blocks as a network reads them, and its answers to ECGs that show one and nothing else."""
+
+    def __init__(self, screen: Screen, learned: RealSet, on_real: Answers, real: RealSet) -> None:
+        """`learned`: the training folds; `real`: the fold on which a block's limit is set, with answers to it."""
+        assert learned.blocks is not None, "blocks are stated"
+        assert learned.kind is not None, "and so are isolated ones"
+        assert real.blocks is not None, "on the other fold too"
+        known = answers_of(screen, learned.millivolt, learned.person)
+        self._layer = read_blocks(known.embedding, learned.blocks)
+        logits = self._logits(on_real.embedding)
+        self._thresholds = [block_threshold(logits[:, i], real.blocks[:, i]) for i in range(len(BLOCKS))]
+        shown = self.shown(known.embedding)
+        self.alone = {
+            block: known.rows((learned.kind == ISOLATED[block]) & shown[:, i]) for i, block in enumerate(BLOCKS)
+        }
+
+    def _logits(self, embedding: Array) -> Array:
+        return np.asarray(self._layer(torch.from_numpy(np.maximum(embedding, 0).astype(np.float32))))
+
+    def shown(self, embedding: Array) -> NDArray[np.bool_]:
+        """[n,2] of embeddings [n,256]."""
+        return np.asarray(self._logits(embedding) >= np.array(self._thresholds))
 
 
 class Limiter:
@@ -94,6 +126,7 @@ class Limiter:
         real: RealSet,
         normal: NDArray[np.bool_],
         rates: Mapping[str, float],
+        blocks: Blocks,
     ) -> None:
         """`unknown`: of the normal ECGs, with the person withheld. `rates`: of false alarms."""
         assert real.teacher is not None, "HF is calibrated on the teacher"
@@ -112,6 +145,13 @@ class Limiter:
             )
             for index, name in enumerate(CONDITIONS)
         ]
+        self._blocks = blocks
+        for index, name in enumerate(CONDITIONS):
+            alone = tuple(
+                fit_in_block(block, self._chances(blocks.alone[block])[:, index], rate)
+                for block, rate in BLOCK_ALARMS.get(name, {}).items()
+            )
+            self._limits[index] = replace(self._limits[index], inBlocks=alone)
 
     def _chances(self, answers: Answers) -> Array:
         # Where a limit lies among scores does not depend on their calibration, unless the limit has a floor.
@@ -121,23 +161,26 @@ class Limiter:
 
     def flags(self, answers: Answers, person: Array) -> NDArray[np.bool_]:
         """[n,5]."""
-        limits = np.stack([limits_of(each, person) for each in self._limits], axis=1)
+        shown = self._blocks.shown(answers.embedding)
+        limits = np.stack([limits_of(each, person, shown) for each in self._limits], axis=1)
         return np.asarray(self._chances(answers) >= limits)
 
 
-def figures(screen: Screen, real: RealSet, virtual: VirtualSet, rates: Mapping[str, float]) -> tuple[Figures, Answers]:
+def figures(
+    screen: Screen, real: RealSet, virtual: VirtualSet, rates: Mapping[str, float], learned: RealSet
+) -> tuple[Figures, Answers]:
     """Of one network on real ECGs of one fold and on virtual people; the answers are those on virtual people.
 
-    `rates`: of false alarms, at which limits are set.
+    `rates`: of false alarms, at which limits are set. `learned`: the training folds.
     """
     assert real.kind is not None, "isolated findings are part of the rule"
     assert real.teacher is not None, "so is the teacher"
     on_real, on_virtual = (answers_of(screen, some.millivolt, some.person) for some in (real, virtual))
     normal = real.kind == NORMAL
     nobody = np.full_like(real.person[normal], np.nan)
-    limiter = Limiter(on_real, answers_of(screen, real.millivolt[normal], nobody), real, normal, rates)
+    blocks = Blocks(screen, learned, on_real, real)
+    limiter = Limiter(on_real, answers_of(screen, real.millivolt[normal], nobody), real, normal, rates, blocks)
     real_flags, virtual_flags = limiter.flags(on_real, real.person), limiter.flags(on_virtual, virtual.person)
-    blocks = isolated_flags(real.kind, on_real.logits)
     fitted = np.unique(np.linspace(0, len(virtual.person) - 1, CALIBRATION_PEOPLE).round().astype(int))
     others = np.setdiff1d(np.arange(len(virtual.person)), fitted)
     scale = fit_interval_scale(virtual.indices[fitted], on_virtual.mean[fitted], on_virtual.logvar[fitted])
@@ -146,8 +189,8 @@ def figures(screen: Screen, real: RealSet, virtual: VirtualSet, rates: Mapping[s
         cad=auroc(real.cad, on_real.logits[:, CAD]),
         hfTeacherR=teacher_r(real.teacher, on_real.logits[:, HF]),
         coverage=float(np.mean(np.abs(virtual.indices[others] - on_virtual.mean[others]) <= half)),
-        rbbbAsPh=blocks["RBBBAsPh"],
-        lbbbAsCm=blocks["LBBBAsCm"],
+        rbbbAsPh=float(np.mean(real_flags[real.kind == "RBBB", CONDITIONS.index("ph")])),
+        lbbbAsCm=float(np.mean(real_flags[real.kind == "LBBB", CONDITIONS.index("cm")])),
         tachycardiaAsHf=float(np.mean(real_flags[real.kind == "tachycardia", HF])),
         proxies={
             name: auroc(stated, on_real.logits[:, CONDITIONS.index(name)])
@@ -177,7 +220,7 @@ def verdict(of: Figures, shipped: Figures, gained: tuple[float, float, float]) -
     """Each part of the rule; a candidate needs all."""
     return {
         "1": of.cad >= shipped.cad - CAD_LOSS and of.hfTeacherR >= HF_R and of.coverage >= COVERAGE,
-        "2": max(of.rbbbAsPh, of.lbbbAsCm) <= BLOCKS and of.tachycardiaAsHf <= TACHYCARDIA,
+        "2": max(of.rbbbAsPh, of.lbbbAsCm) <= ALONE and of.tachycardiaAsHf <= TACHYCARDIA,
         "3": sum(of.proxies.values()) >= sum(shipped.proxies.values()),
         "4": gained[1] > 0 and of.meanR >= shipped.meanR,
         "5": of.anything <= ANYTHING and of.found["ph"] >= shipped.found["ph"],
@@ -230,12 +273,13 @@ def main() -> None:
     trained, _ = load_trained(options.run_dir / options.trained)
     networks = {"shipped": shipped, "trained": trained}
     networks |= {f"{share:.0%}": mixed(shipped, trained, share) for share in options.share}
+    learned = load_real(TRAIN_FOLDS)
     real, people = load_real((VALIDATION_FOLD,)), virtual.rows(np.flatnonzero(virtual.split == "val"))
     manifest = json.loads((options.bundle / "manifest.json").read_text())
     rates = {entry["id"]: entry["limits"]["falseAlarms"] for entry in manifest["conditions"]}
     found, logits = {}, {}
     for name, network in networks.items():
-        found[name], answers = figures(network, real, people, rates)
+        found[name], answers = figures(network, real, people, rates, learned)
         logits[name] = answers.logits
     print(table(found))
     for name in list(networks)[1:]:

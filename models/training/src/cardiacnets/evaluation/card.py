@@ -17,6 +17,7 @@ from cardiacnets.evaluation.page import (
 )
 from cardiacnets.evaluation.people_page import (
     ages,
+    blocks,
     calibration_line,
     heart_rates,
     normals,
@@ -152,7 +153,7 @@ These figures show how well the network reads the *simulator*. They are no evide
 
 At the limits in use:
 
-{operating(report)}
+{operating(report)}{blocks(report)}
 
 {_indices(test)}
 An oracle reads the noise-free ECG (trees on its features; both know sex, age, height and weight).

@@ -18,6 +18,7 @@ from cardiacnets.bundle.quantise import milliseconds, quantise
 from cardiacnets.bundle.write import (
     INT8_FILE,
     Auroc,
+    BlockEntry,
     BundleFacts,
     Calibration,
     ConditionEntry,
@@ -29,10 +30,10 @@ from cardiacnets.bundle.write import (
     write_bundle,
 )
 from cardiacnets.cohort.cache import COHORT_VERSION
-from cardiacnets.data.real import load_real
+from cardiacnets.data.real import isolated_kinds, load_real, stated_blocks
 from cardiacnets.data.virtual import load_virtual
 from cardiacnets.data.windows import to_window
-from cardiacnets.domain import CONDITIONS, INDICES
+from cardiacnets.domain import BLOCKS, CONDITIONS, INDICES
 from cardiacnets.evaluation.calibrate import fit_interval_scale, fit_platt, fit_thresholds, probability
 from cardiacnets.evaluation.card import model_card, pending_card
 from cardiacnets.evaluation.figures import (
@@ -52,6 +53,7 @@ from cardiacnets.evaluation.figures import (
     Validation,
     ValidationReport,
 )
+from cardiacnets.evaluation.fit_blocks import block_threshold, fit_blocks
 from cardiacnets.evaluation.fit_ood import FALSE_ALARMS, OodConfig, fit_ood
 from cardiacnets.evaluation.inference import (
     CAD,
@@ -60,12 +62,13 @@ from cardiacnets.evaluation.inference import (
     WHOLE,
     CachedScreener,
     EcgSet,
+    Predictions,
     half_twice,
     model_inputs,
     real_set,
     virtual_set,
 )
-from cardiacnets.evaluation.limits import LEAST, fit_limits, read_limits
+from cardiacnets.evaluation.limits import LEAST, InBlock, fit_in_block, fit_limits, read_limits
 from cardiacnets.evaluation.page import evaluation_page
 from cardiacnets.evaluation.plots import draw_all
 from cardiacnets.evaluation.report import (
@@ -110,6 +113,10 @@ LOWEST = {"teacher": 0.5}
 """A finding that repeats a teacher is flagged where the teacher would say "more likely than not", and not for less:
 tachycardia alone lies above what 2.5% of normal ECGs reach in 17% by the teacher itself (fold 8), and above .5 in
 none."""
+BLOCK_ALARMS: Mapping[str, Mapping[str, float]] = {"ph": {"rbbb": 0.10}, "cm": {"lbbb": 0.25}}
+"""Condition → block → share of the ECGs with nothing but the block that may be flagged: half of issue 15's bar."""
+ISOLATED = {"rbbb": "RBBB", "lbbb": "LBBB"}
+"""Block → name of an ECG with nothing else (`isolated_kinds`)."""
 MOST_LOOKS = 2
 """At fold 9, of one version of a bundle."""
 TEACHER = {
@@ -152,6 +159,7 @@ def calibrate(
         ood_threshold,
         {},
         _second_look(screener, real, calibrations),
+        _block_thresholds(on_real, real),
     )
     dataset = f"{int(normal.sum())} ECGs of PTB-XL fold {VALIDATION_FOLD} that readers called normal"
     known, withheld = adjustment.chances(on_real)[normal], adjustment.chances(unknown)[normal]
@@ -169,9 +177,56 @@ def calibrate(
         )
         for index, name in enumerate(CONDITIONS)
     }
+    for name, alone in _limits_in_blocks(screener, adjustment).items():
+        limits[name] = replace(limits[name], inBlocks=alone)
     adjustment = replace(adjustment, limits=limits)
     flagged = adjustment.flags(on_real, real.person)[normal].any(axis=1)
     return adjustment, {"widened": widened, "anyFlaggedOfFold8Normals": rounded(np.mean(flagged))}
+
+
+def _block_thresholds(answers: Predictions, real: EcgSet) -> tuple[float, ...]:
+    """On fold 8; none of a network that does not read blocks."""
+    stated = stated_blocks(real.codes)
+    return tuple(block_threshold(answers.blocks[:, i], stated[:, i]) for i in range(answers.blocks.shape[1]))
+
+
+def _limits_in_blocks(screener: CachedScreener, adjustment: Adjustment) -> dict[str, tuple[InBlock, ...]]:
+    """From the training folds' ECGs that show a block and nothing else.
+
+    No label of these conditions is known there, and fold 8 has too few such ECGs.
+    """
+    if not adjustment.block_thresholds:
+        return {}
+    chances: dict[str, list[np.ndarray]] = {block: [] for block in BLOCKS}
+    for fold in TRAIN_FOLDS:
+        everybody = real_set(fold)
+        kinds = isolated_kinds(everybody.codes)
+        for index, block in enumerate(BLOCKS):
+            some = everybody.rows(np.flatnonzero(kinds == ISOLATED[block]), f"{everybody.name}-only-{block}")
+            (answers,) = screener(some)
+            chances[block].append(adjustment.chances(answers)[adjustment.blocks(answers)[:, index]])
+    return {
+        name: tuple(
+            fit_in_block(block, np.concatenate(chances[block])[:, CONDITIONS.index(name)], rate)
+            for block, rate in rates.items()
+        )
+        for name, rates in BLOCK_ALARMS.items()
+    }
+
+
+def _blocks(adjustment: Adjustment, real: EcgSet, answers: Predictions) -> list[BlockEntry]:
+    """As the manifest lists them, with what they find in `real`."""
+    shown, stated = adjustment.blocks(answers), stated_blocks(real.codes)
+    return [
+        BlockEntry(
+            block,
+            adjustment.block_thresholds[i],
+            round(float(shown[stated[:, i], i].mean()), 4),
+            round(float(shown[~stated[:, i], i].mean()), 4),
+            f"PTB-XL fold {VALIDATION_FOLD}",
+        )
+        for i, block in enumerate(BLOCKS if adjustment.block_thresholds else ())
+    ]
 
 
 def evidence_of(name: str, real: EcgSet) -> str:
@@ -203,6 +258,7 @@ def read_adjustment(bundle_dir: Path) -> Adjustment:
         manifest["ood"]["threshold"],
         {entry["id"]: read_limits(entry["limits"]) for entry in conditions if "limits" in entry},
         {entry["id"]: entry["borderlineLogOdds"] for entry in conditions if "borderlineLogOdds" in entry},
+        tuple(entry["threshold"] for entry in manifest.get("blocks", [])),
     )
 
 
@@ -235,7 +291,7 @@ def export_bundle(run_dir: Path, bundle_dir: Path, version: str, *, with_int8: b
     people = load_virtual(run_dir / "cohort")
     trained_on = load_real((*TRAIN_FOLDS, VALIDATION_FOLD))
     ood, unseen = fit_ood(OodConfig(), model.encoder.trunk, trained_on, people, run_dir / "ood")
-    shipped = ShippedScreen(model, ood).eval()
+    shipped = ShippedScreen(model, ood, fit_blocks(model, trained_on)).eval()
     real, virtual = real_set(VALIDATION_FOLD), virtual_set(run_dir / "cohort", "val").thinned(CALIBRATION_PEOPLE)
     memory = _memory(run_dir)
     with tempfile.TemporaryDirectory() as name:
@@ -274,6 +330,7 @@ def export_bundle(run_dir: Path, bundle_dir: Path, version: str, *, with_int8: b
                 f"PTB-XL fold {VALIDATION_FOLD}, 12 leads, set at {FALSE_ALARMS:.0%}",
             ),
             training=training,
+            blocks=_blocks(adjustment, real, on_real),
         )
         card = pending_card(version, facts)
         write_bundle(
@@ -307,6 +364,7 @@ def recalibrate_bundle(run_dir: Path, bundle_dir: Path, version: str) -> Choices
         _indices(adjustment, report),
         OodEntry(**manifest["ood"]),
         manifest["training"],
+        _blocks(adjustment, real, screener(real)[0]),
     )
     state_figures(bundle_dir, facts, pending_card(version, facts))
     (memory / "export.json").write_text(json.dumps(exported | {"choices": choices}, indent=1) + "\n")

@@ -236,6 +236,18 @@ class RateFigures(TypedDict):
     cadProbabilityChangeMax: float | None
 
 
+class BlockFigures(TypedDict):
+    """A bundle branch block: where it is found in real ECGs, and what its limit leaves of a condition's sensitivity."""
+
+    stated: Share
+    """Found in ECGs in which a reader stated it,"""
+    others: Share
+    """and in all others."""
+    condition: str
+    sensitivity: Share
+    """Of virtual people with the condition whose ECG shows the block."""
+
+
 class Measured(TypedDict):
     """Every figure that `screen.onnx` alone gives."""
 
@@ -244,6 +256,7 @@ class Measured(TypedDict):
     published: dict[str, float]
     real: RealFigures
     operating: dict[str, Accuracy]
+    blocks: NotRequired[dict[str, BlockFigures]]
     proxies: dict[str, Proxy]
     ood: OodFigures
     noise: list[NoiseFigures]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from cardiacnets import cohort
-from cardiacnets.bundle.write import SCREEN_OUTPUTS, inference_session
+from cardiacnets.bundle.write import BLOCK_OUTPUT, SCREEN_OUTPUTS, inference_session
 from cardiacnets.data import ptbxl, teacher, wfdb
 from cardiacnets.data.windows import Window, chain_key, to_window
 from cardiacnets.domain import CONDITIONS, LEADS
@@ -103,6 +103,8 @@ class Predictions:
     logvar: Array
     embedding: Array
     ood: Array
+    blocks: Array
+    """[n,2] logits of bundle branch blocks; [n,0] of a bundle that knows none."""
 
 
 WHOLE = InputVariant()
@@ -207,8 +209,9 @@ def model_inputs(windows: Iterable[Window], person: Array, leads: tuple[str, ...
 
 def run_session(session: onnxruntime.InferenceSession, feed: dict[str, Array]) -> Predictions:
     """One batch."""
-    logits, mean, logvar, embedding, ood = session.run(list(SCREEN_OUTPUTS), feed)
-    return Predictions(logits, mean, logvar, embedding, ood)
+    knows = BLOCK_OUTPUT in [output.name for output in session.get_outputs()]
+    outputs = session.run([*SCREEN_OUTPUTS, *([BLOCK_OUTPUT] if knows else [])], feed)
+    return Predictions(*outputs, *([] if knows else [np.zeros((len(outputs[0]), 0))]))
 
 
 class CachedScreener:

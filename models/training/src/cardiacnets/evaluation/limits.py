@@ -6,6 +6,10 @@ A quantile of everybody's scores, normalised by each group's median and spread (
 predictive inference for regression", section 5.2), rests on many, but its groups must have the same tail.
 A group's limit is between the two, nearer to its own the more people are expected above it. The service applies the
 limits (`shared/inference/limits.ts`).
+
+A bundle branch block looks like what a loaded or dilated ventricle does. Where an ECG shows one, a condition may have
+a limit of its own, which few people reach who have nothing but the block. It raises a person's limit, and never lowers
+it.
 """
 
 import math
@@ -17,6 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
+
+from cardiacnets.domain import BLOCKS
 
 Array = NDArray[np.floating]
 
@@ -40,6 +46,16 @@ class Band:
 
 
 @dataclass(frozen=True)
+class InBlock:
+    """The least limit in ECGs that show a block; set on n of them, `falseAlarms` of which lie above it."""
+
+    block: str
+    n: int
+    falseAlarms: float
+    threshold: float
+
+
+@dataclass(frozen=True)
 class Limits:
     """As the manifest holds them."""
 
@@ -47,17 +63,20 @@ class Limits:
     falseAlarms: float
     bands: tuple[Band, ...]
     otherwise: float
+    inBlocks: tuple[InBlock, ...] = ()
 
     def described(self) -> dict[str, Any]:
         """Plain JSON."""
         bands = [{name: value for name, value in vars(band).items() if value is not None} for band in self.bands]
-        return {**vars(self), "bands": bands}
+        own = {name: value for name, value in vars(self).items() if name != "inBlocks"}
+        return own | {"bands": bands} | ({"inBlocks": [vars(each) for each in self.inBlocks]} if self.inBlocks else {})
 
 
 def read_limits(described: Mapping[str, Any]) -> Limits:
     """What `described` wrote."""
     bands = tuple(Band(**{"sex": None} | band) for band in described["bands"])
-    return Limits(described["dataset"], described["falseAlarms"], bands, described["otherwise"])
+    blocks = tuple(InBlock(**each) for each in described.get("inBlocks", []))
+    return Limits(described["dataset"], described["falseAlarms"], bands, described["otherwise"], blocks)
 
 
 def log_odds(chance: Array) -> Array:
@@ -157,8 +176,16 @@ def _usual(score: Array) -> tuple[float, float]:
     return middle, max(float(np.median(np.abs(score - middle))), 1e-3)
 
 
-def limits_of(limits: Limits, person: Array) -> Array:
-    """[n] the limit of each person [n,4], as the service chooses it."""
+def fit_in_block(block: str, chance: Array, rate: float) -> InBlock:
+    """The limit that `rate` of new ECGs like these [n] reach, whose readers found the block and no more."""
+    return InBlock(block, len(chance), rate, conformal_limit(chance, rate))
+
+
+def limits_of(limits: Limits, person: Array, blocks: NDArray[np.bool_] | None = None) -> Array:
+    """[n] the limit of each person [n,4], as the service chooses it.
+
+    `blocks` [n,2]: the blocks that the ECG shows, in the order of `BLOCKS`.
+    """
     chosen = np.full(len(person), limits.otherwise)
     sex, age = person[:, 0], person[:, 1]
     for band in reversed(limits.bands):  # the first that fits counts
@@ -166,4 +193,7 @@ def limits_of(limits: Limits, person: Array) -> Array:
         if band.sex is not None:
             inside &= sex == SEXES.index(band.sex)
         chosen[inside] = band.threshold
+    for each in limits.inBlocks:
+        shown = np.zeros(len(person), dtype=bool) if blocks is None else blocks[:, BLOCKS.index(each.block)]
+        chosen[shown] = np.maximum(chosen[shown], each.threshold)
     return chosen

@@ -158,6 +158,32 @@ def operating(report: EvaluationReport) -> str:
     return table(["finding, on virtual people", "sensitivity (95% CI)", "specificity (95% CI)"], rows)
 
 
+BLOCK_NAMES = {"rbbb": "complete right bundle branch block", "lbbb": "complete left bundle branch block"}
+
+
+def blocks(report: EvaluationReport) -> str:
+    """Where a bundle branch block raises the limit of a condition, with a blank line before; nothing without such limits."""
+    found = report.get("blocks")
+    if not found:
+        return ""
+    rows = [
+        [
+            BLOCK_NAMES[name],
+            f"{percent(entry['stated'])}, n {entry['stated']['n']}",
+            f"{percent(entry['others'])}, n {entry['others']['n']}",
+            f"{SHORT[entry['condition']]}: {percent(entry['sensitivity'])}, n {entry['sensitivity']['n']}",
+        ]
+        for name, entry in found.items()
+    ]
+    head = ["the ECG shows a", "found where a reader stated it", "found elsewhere", "sensitivity there, virtual people"]
+    return f"""
+
+A bundle branch block looks like what a loaded or dilated ventricle does. Where the network reads one, the condition has a higher limit,
+which few ECGs with nothing but the block reach. The finding says so.
+
+{table(head, rows)}"""
+
+
 def teacher_line(report: EvaluationReport) -> str:
     """Agreement with the teacher."""
     found = report["real"].get("teacher", {}).get("hf")
@@ -212,7 +238,7 @@ Whole windows of ten seconds should differ less.
 
 ### The same limits on virtual people
 
-{operating(report)}
+{operating(report)}{blocks(report)}
 
 ### Positive predictive value
 

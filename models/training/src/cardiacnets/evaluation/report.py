@@ -11,12 +11,14 @@ from scipy.special import logit
 
 from cardiacnets.bundle.write import Calibration
 from cardiacnets.data import ptbxl
-from cardiacnets.domain import CONDITIONS, INDICES
+from cardiacnets.data.real import stated_blocks
+from cardiacnets.domain import BLOCKS, CONDITIONS, INDICES
 from cardiacnets.evaluation import gate, honesty
 from cardiacnets.evaluation.calibrate import probability
 from cardiacnets.evaluation.figures import (
     Accuracy,
     Area,
+    BlockFigures,
     CadFigures,
     FalseAlarms,
     Flags,
@@ -98,11 +100,20 @@ class Adjustment:
     """By sex and age; a condition without them is flagged at Youden's point."""
     borderline: Mapping[str, float] = field(default_factory=dict)
     """Log-odds around a threshold."""
+    block_thresholds: tuple[float, ...] = ()
+    """Of the logits of bundle branch blocks, in the order of `BLOCKS`."""
 
-    def thresholds_of(self, name: str, person: Array) -> Array:
+    def blocks(self, answers: Predictions) -> NDArray[np.bool_]:
+        """[n,2] the blocks that each ECG shows; none with a bundle that does not know them."""
+        shown = np.zeros((len(answers.logits), len(BLOCKS)), dtype=bool)
+        if self.block_thresholds:
+            shown[:] = answers.blocks >= np.array(self.block_thresholds)
+        return shown
+
+    def thresholds_of(self, name: str, person: Array, answers: Predictions) -> Array:
         """[n] what the service flags each person [n,4] at."""
         if name in self.limits:
-            return limits_of(self.limits[name], person)
+            return limits_of(self.limits[name], person, self.blocks(answers))
         return np.full(len(person), self.thresholds[name]["youden"])
 
     def chances(self, answers: Predictions) -> Array:
@@ -112,7 +123,7 @@ class Adjustment:
 
     def flags(self, answers: Predictions, person: Array) -> NDArray[np.bool_]:
         """[n,5] what the service would flag."""
-        limits = np.stack([self.thresholds_of(name, person) for name in CONDITIONS], axis=1)
+        limits = np.stack([self.thresholds_of(name, person, answers) for name in CONDITIONS], axis=1)
         return self.chances(answers) >= limits
 
 
@@ -261,7 +272,7 @@ def measure_cad(screener: CachedScreener, data: EcgSet, adjustment: Adjustment) 
     answers = dict(zip(variants, screener(some, *variants.values()), strict=True))
     score, fewer = whole.logits[:, CAD], some.conditions[:, CAD]
     chance = probability(score, adjustment.calibrations["cad"])
-    flagged = chance >= adjustment.thresholds_of("cad", data.person)
+    flagged = chance >= adjustment.thresholds_of("cad", data.person, whole)
     in_use: dict[str, OperatingPoint] = {}
     if (limits := adjustment.limits.get("cad")) is not None:
         in_use["in use"] = {
@@ -310,7 +321,7 @@ def measure_flags(screener: CachedScreener, data: EcgSet, adjustment: Adjustment
     chance = np.clip(adjustment.chances(whole), 1e-9, 1 - 1e-9)
     distance = np.stack(
         [
-            np.abs(logit(chance[:, i]) - logit(adjustment.thresholds_of(name, data.person)))
+            np.abs(logit(chance[:, i]) - logit(adjustment.thresholds_of(name, data.person, whole)))
             <= adjustment.borderline.get(name, -1.0)
             for i, name in enumerate(CONDITIONS)
         ],
@@ -354,6 +365,27 @@ def measure_virtual_flags(screener: CachedScreener, data: EcgSet, adjustment: Ad
         }
         for i, name in enumerate(CONDITIONS)
     }
+
+
+def measure_blocks(screener: CachedScreener, data: HeldOut, adjustment: Adjustment) -> dict[str, BlockFigures]:
+    """Bundle branch blocks; nothing of a bundle that knows none."""
+    if not adjustment.block_thresholds:
+        return {}
+    (on_real,), (on_virtual,) = screener(data.real), screener(data.virtual)
+    shown, of_virtual = adjustment.blocks(on_real), adjustment.blocks(on_virtual)
+    stated, flags = stated_blocks(data.real.codes), adjustment.flags(on_virtual, data.virtual.person)
+    report: dict[str, BlockFigures] = {}
+    for name, limits in adjustment.limits.items():
+        for each in limits.inBlocks:
+            block, condition = BLOCKS.index(each.block), CONDITIONS.index(name)
+            ill = data.virtual.conditions[:, condition] & of_virtual[:, block]
+            report[each.block] = {
+                "stated": honesty.share(shown[stated[:, block], block]),
+                "others": honesty.share(shown[~stated[:, block], block]),
+                "condition": name,
+                "sensitivity": honesty.share(flags[ill, condition]),
+            }
+    return report
 
 
 def measure_people(
@@ -509,6 +541,7 @@ def measure(screener: CachedScreener, data: HeldOut, adjustment: Adjustment, uns
             "secondLook": measure_second_look(screener, data.real, adjustment),
         },
         "operating": measure_virtual_flags(screener, data.virtual, adjustment),
+        "blocks": measure_blocks(screener, data, adjustment),
         "proxies": measure_proxies(screener, data.real),
         "ood": measure_ood(screener, data, adjustment.ood_threshold, unseen),
         "noise": measure_noise(screener, data, adjustment.ood_threshold),

@@ -1,6 +1,7 @@
 """Encoder and both heads as one network: what the screening function runs on every window."""
 
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from cardiacnets.models.encoder import EncoderConfig
 from cardiacnets.models.frontend import RATE_HZ, FrontEnd
@@ -29,22 +30,25 @@ class Screen(nn.Module):
 
 
 class ShippedScreen(nn.Module):
-    """The fused model of `screen.onnx`: `Screen`, and whether its input looks like an ECG."""
+    """The fused model of `screen.onnx`: `Screen`, whether its input looks like an ECG, and bundle branch blocks."""
 
-    def __init__(self, screen: Screen, ood: Ood) -> None:
+    def __init__(self, screen: Screen, ood: Ood, blocks: nn.Linear | None = None) -> None:
+        """`blocks`: from the positive part of the embedding to a logit of each of `BLOCKS`, where there is one."""
         super().__init__()
         self.screen = screen
         self.ood = ood
+        self.blocks = blocks
         # The score measures the signal at 100 Hz, whatever the trunk reads.
         self.slow = FrontEnd() if screen.encoder.frontend.rate_hz != RATE_HZ else None
 
     def forward(
         self, ecg: Tensor, amplitude: Tensor, lead_mask: Tensor, person: Tensor, person_mask: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Inputs of `Encoder` → outputs of `Screen`, ood [N]."""
+    ) -> tuple[Tensor, ...]:
+        """Inputs of `Encoder` → outputs of `Screen`, ood [N], and block_logits [N,2] where there are `blocks`."""
         encoder = self.screen.encoder
         millivolt = encoder.frontend(ecg, amplitude, lead_mask)
         tokens, embedding = encoder.trunk(millivolt, lead_mask, person, person_mask)
         mean, logvar = self.screen.function_head(embedding)
         slow = millivolt if self.slow is None else self.slow(ecg, amplitude, lead_mask)
-        return self.screen.screening_head(embedding), mean, logvar, embedding, self.ood(slow, lead_mask, tokens)
+        outputs = self.screen.screening_head(embedding), mean, logvar, embedding, self.ood(slow, lead_mask, tokens)
+        return outputs if self.blocks is None else (*outputs, self.blocks(F.relu(embedding)))
