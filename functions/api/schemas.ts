@@ -3,6 +3,7 @@
  * @module
  */
 import { z } from '@hono/zod-openapi'
+import { BLOCK_IDS } from '../../shared/domain/bundle-branch-blocks.ts'
 import { CMR_STATUSES } from '../../shared/domain/cmr-job.ts'
 import { CONDITION_IDS } from '../../shared/domain/conditions.ts'
 import { LEADS } from '../../shared/domain/leads.ts'
@@ -127,6 +128,10 @@ export const Result = z
         condition: Condition,
         probability: z.number(),
         threshold: z.number(),
+        raisedBy: z
+          .enum(BLOCK_IDS)
+          .optional()
+          .openapi({ description: 'Bundle branch block in the ECG that raised the threshold of this finding.' }),
         flagged: z.boolean(),
         borderline: z
           .boolean()

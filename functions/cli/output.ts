@@ -5,6 +5,7 @@
 import { basename } from 'node:path'
 import { styleText } from 'node:util'
 import { SingleBar } from 'cli-progress'
+import { BLOCK_NAMES } from '../../shared/domain/bundle-branch-blocks.ts'
 import { CONDITION_NAMES } from '../../shared/domain/conditions.ts'
 import { LEADS } from '../../shared/domain/leads.ts'
 import type { Measurements } from '../../shared/domain/measurements.ts'
@@ -75,7 +76,7 @@ export function describeResult(result: Result, options: { readonly title: string
       const { condition, probability, threshold, evidence } = finding
       const name = CONDITION_NAMES.get(condition) ?? condition
       lines.push(
-        `  ${name.padEnd(28)}${percent(probability)}   ${percent(threshold)}   ${verdictOf(finding)} ${evidence}${predictiveText(finding)}`,
+        `  ${name.padEnd(28)}${percent(probability)}   ${percent(threshold)}   ${verdictOf(finding)} ${evidence}${raisedText(finding)}${predictiveText(finding)}`,
       )
     }
     lines.push(
@@ -124,6 +125,11 @@ function predictiveText({ flagged, predictiveValue }: Finding): string {
     ? `${share(positive)} of those flagged have it`
     : `${share(negative)} of those below do not have it`
   return `; ${of}, where ${share(prevalence)} do`
+}
+
+/** Why the threshold is not that of other people of this sex and age. */
+function raisedText({ raisedBy }: Finding): string {
+  return raisedBy === undefined ? '' : `; threshold raised: the ECG shows a ${BLOCK_NAMES[raisedBy]}`
 }
 
 function describeQuality({ quality }: Result): string {

@@ -2,6 +2,7 @@
  * A result: what screening reports about one window. Immutable: the same window and the same bundle always give the same bytes.
  * @module
  */
+import type { BlockId } from './bundle-branch-blocks.ts'
 import type { ConditionId } from './conditions.ts'
 import type { EcgId } from './ecg-id.ts'
 import type { Measurements } from './measurements.ts'
@@ -34,6 +35,8 @@ export interface Finding {
   readonly condition: ConditionId
   readonly probability: number
   readonly threshold: number
+  /** The network reads this block in the ECG, and `threshold` is therefore higher than the person's. */
+  readonly raisedBy?: BlockId
   /** Never true for a withheld finding. */
   readonly flagged: boolean
   /** The probability is close to the threshold. Never changes `flagged`. */

@@ -7,6 +7,7 @@ import { createReadStream, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import * as z from 'zod'
+import { BLOCK_IDS } from '../domain/bundle-branch-blocks.ts'
 import { CONDITION_IDS, INDICES } from '../domain/conditions.ts'
 import { EVIDENCES } from '../domain/result.ts'
 import { CodedError } from '../errors.ts'
@@ -71,6 +72,20 @@ export const Manifest = z.object({
       falseAlarms: z.number().min(0).max(1),
       dataset: z.string(),
     })
+    .optional(),
+  /** In the order of the output `block_logits`. Absent in bundles that read no bundle branch blocks. */
+  blocks: z
+    .array(
+      z.object({
+        id: z.enum(BLOCK_IDS),
+        /** The ECG shows the block where its logit reaches this. */
+        threshold: z.number(),
+        /** Share found of the ECGs of `dataset` in which a reader stated the block, and of the others. */
+        sensitivity: z.number().min(0).max(1),
+        falseAlarms: z.number().min(0).max(1),
+        dataset: z.string(),
+      }),
+    )
     .optional(),
   /** Absent in bundles that only screen. */
   synthesis: SynthesisManifest.optional(),

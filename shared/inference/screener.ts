@@ -3,6 +3,7 @@
  * @module
  */
 import type { InferenceSession } from 'onnxruntime-node'
+import type { BlockId } from '../domain/bundle-branch-blocks.ts'
 import { INDICES } from '../domain/conditions.ts'
 import type { Person } from '../domain/recording.ts'
 import type { Finding, IndexEstimate, OutOfDistribution } from '../domain/result.ts'
@@ -24,6 +25,13 @@ export interface Screening {
   readonly findings: readonly Finding[]
   readonly indices: readonly IndexEstimate[]
   readonly ood?: OutOfDistribution
+}
+
+export interface ScreeningEvidence {
+  /** Of each condition as the bundle states them, without a site's correction: in the manifest's order, unrounded. */
+  readonly logOdds: readonly number[]
+  /** Bundle branch blocks that the network reads in the ECG. */
+  readonly blocks: readonly BlockId[]
 }
 
 /** Screens clean windows with one bundle. Calls may overlap; ONNX Runtime then queues them. */
@@ -56,19 +64,20 @@ export class Screener {
     const outputs = await this.#run(window, person)
     const limit = this.bundle.manifest.ood
     return {
-      findings: this.#findings(numbers(outputs, 'condition_logits'), person),
+      findings: this.#findings(numbers(outputs, 'condition_logits'), person, this.#blocks(outputs)),
       indices: this.#indices(numbers(outputs, 'index_mean'), numbers(outputs, 'index_logvar')),
       ...(limit === undefined ? {} : { ood: judge(numbers(outputs, 'ood')[0]!, limit.threshold) }),
     }
   }
 
-  /** Log-odds of each condition as the bundle states them, without a site's correction: in the manifest's order, unrounded. */
-  async logOdds(window: CleanWindow, person: Person = {}): Promise<number[]> {
-    return this.#logOdds(numbers(await this.#run(window, person), 'condition_logits'))
+  /** What a site's own figures are made from. */
+  async evidence(window: CleanWindow, person: Person = {}): Promise<ScreeningEvidence> {
+    const outputs = await this.#run(window, person)
+    return { logOdds: this.#logOdds(numbers(outputs, 'condition_logits')), blocks: this.#blocks(outputs) }
   }
 
   /**
-   * `logOdds` for several variants of a window that differ only in their samples.
+   * Log-odds of several variants of a window that differ only in their samples.
    * @param ecg [count][12][samples], in [−1, 1]
    * @returns log-odds of each variant
    */
@@ -96,18 +105,26 @@ export class Screener {
     return this.bundle.manifest.conditions.map(({ calibration: { scale, offset } }, i) => scale * logits[i]! + offset)
   }
 
-  #findings(logits: Float32Array, person: Person): Finding[] {
+  #blocks(outputs: InferenceSession.OnnxValueMapType): BlockId[] {
+    const { blocks } = this.bundle.manifest
+    if (blocks === undefined) return []
+    const logits = numbers(outputs, 'block_logits')
+    return blocks.filter(({ threshold }, i) => logits[i]! >= threshold).map(({ id }) => id)
+  }
+
+  #findings(logits: Float32Array, person: Person, blocks: readonly BlockId[]): Finding[] {
     const logOdds = this.#logOdds(logits)
     return this.bundle.manifest.conditions.map(({ id, evidence, operatingPoint, borderlineLogOdds }, i) => {
       const correction = correctionFor(this.bundle, this.site, i)
       const probability = correctedProbability(correction, logOdds[i]!)
-      const threshold = thresholdFor(operatingPoint, correction, person)
+      const { threshold, raisedBy } = thresholdFor(operatingPoint, correction, person, blocks)
       const borderline = isBorderline(probability, threshold, borderlineLogOdds)
       const { predictiveValue } = correction
       return {
         condition: id,
         probability,
         threshold,
+        ...(raisedBy && { raisedBy }),
         flagged: probability >= threshold,
         borderline,
         evidence,

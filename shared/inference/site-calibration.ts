@@ -9,13 +9,14 @@
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import * as z from 'zod'
+import type { BlockId } from '../domain/bundle-branch-blocks.ts'
 import { CONDITION_IDS, type ConditionId } from '../domain/conditions.ts'
 import { logit, predictiveValues, priorShift, shifted, sigmoid } from '../domain/prevalence.ts'
 import type { Person } from '../domain/recording.ts'
 import type { PredictiveValue } from '../domain/result.ts'
 import { CodedError } from '../errors.ts'
 import type { Bundle, Manifest } from './bundle.ts'
-import { type Limits, limitFor, mapLimits } from './limits.ts'
+import { type Limits, limitIn, mapLimits, type Threshold } from './limits.ts'
 
 /** File name in `evaluate --out`, in `.local` and in the screening Lambda's model folder. */
 export const SITE_FILE = 'site-calibration.json'
@@ -201,14 +202,18 @@ export function correctionFor(bundle: Bundle, site: Site | undefined, index: num
   return site?.corrections[index] ?? uncorrected(bundle.manifest.conditions[index]!)
 }
 
-/** The threshold for this person. A site's own thresholds take precedence over the bundle's limits by sex and age. */
+/**
+ * The threshold for this person and an ECG that shows these blocks. A site's own thresholds take precedence over the bundle's limits by sex,
+ * age and block.
+ */
 export function thresholdFor(
   operatingPoint: Manifest['conditions'][number]['operatingPoint'],
   { thresholds, limits }: Correction,
   person: Person,
-): number {
-  if (operatingPoint !== 'limits') return thresholds[operatingPoint]
-  return limits === undefined ? thresholds.youden : limitFor(limits, person)
+  blocks: readonly BlockId[],
+): Threshold {
+  if (operatingPoint !== 'limits') return { threshold: thresholds[operatingPoint] }
+  return limits === undefined ? { threshold: thresholds.youden } : limitIn(limits, person, blocks)
 }
 
 /** Whether a probability lies within this many log-odds of a threshold. */

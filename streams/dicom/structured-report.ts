@@ -12,6 +12,7 @@
  */
 
 import { uidOf } from '../../shared/dicom-uid.ts'
+import { BLOCK_NAMES } from '../../shared/domain/bundle-branch-blocks.ts'
 import { CONDITION_NAMES } from '../../shared/domain/conditions.ts'
 import type { Measurements } from '../../shared/domain/measurements.ts'
 import type { Evidence, Finding, IndexEstimate, Result } from '../../shared/domain/result.ts'
@@ -243,7 +244,8 @@ function measurementsItem(measurements: Measurements): Item {
 
 const BAZETT = code('122730', 'DCM', 'Bazett QT Correction Algorithm')
 
-function findingItem({ condition, probability, threshold, flagged, borderline, evidence, withheld }: Finding): Item {
+function findingItem(finding: Finding): Item {
+  const { condition, probability, threshold, raisedBy, flagged, borderline, evidence, withheld } = finding
   const [{ code: id, display } = {}] = conditionConcept(condition).coding ?? []
   const name = code(id ?? condition, id === undefined ? OURS : 'SCT', display ?? CONDITION_NAMES.get(condition)!)
   const verdict = flagged
@@ -256,6 +258,9 @@ function findingItem({ condition, probability, threshold, flagged, borderline, e
           number('HAS PROPERTIES', OWN('threshold', 'Threshold of the model'), threshold, '1'),
         ]
       : []),
+    ...(raisedBy === undefined
+      ? []
+      : [text('HAS PROPERTIES', OWN('threshold-raised', 'Threshold raised'), BLOCK_NAMES[raisedBy])]),
     ...(borderline ? [text('HAS PROPERTIES', OWN('borderline', 'Borderline'), 'close to the threshold')] : []),
     evidenceItem(evidence),
   ]

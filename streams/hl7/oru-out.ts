@@ -3,6 +3,8 @@
  * indices with interval and method, quality, warnings, and a PDF page for people.
  * @module
  */
+
+import { BLOCK_NAMES } from '../../shared/domain/bundle-branch-blocks.ts'
 import { CONDITION_NAMES, type ConditionId } from '../../shared/domain/conditions.ts'
 import type { Evidence, Finding, IndexEstimate, Result } from '../../shared/domain/result.ts'
 import { warningText } from '../../shared/domain/warnings.ts'
@@ -162,8 +164,9 @@ const pdfData = (pdf: Uint8Array) => `CARDIACNETS^application^pdf^Base64^${Buffe
 
 /** Text of a finding; the codes are in other fields. */
 export function findingText(finding: Finding): string {
-  const { probability, threshold, flagged, borderline, evidence, withheld, predictiveValue } = finding
-  const numbers = `probability ${probability.toFixed(3)}, threshold ${threshold.toFixed(3)}; ${EVIDENCE_WORDS[evidence]}`
+  const { probability, threshold, raisedBy, flagged, borderline, evidence, withheld, predictiveValue } = finding
+  const raised = raisedBy === undefined ? '' : ` (raised: ${BLOCK_NAMES[raisedBy]})`
+  const numbers = `probability ${probability.toFixed(3)}, threshold ${threshold.toFixed(3)}${raised}; ${EVIDENCE_WORDS[evidence]}`
   if (withheld !== undefined) return `withheld: ${withheld.reason}; ${EVIDENCE_WORDS[evidence]}`
   const meaning =
     predictiveValue === undefined

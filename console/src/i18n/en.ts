@@ -180,6 +180,9 @@ export const en = {
   'finding.borderlineClear': 'Not flagged, borderline',
   'finding.withheld': 'Withheld: {reason}',
   'finding.threshold': 'threshold',
+  'finding.raised': 'Threshold raised: the ECG shows a {block}, which looks like this condition.',
+  'block.rbbb': 'complete right bundle branch block',
+  'block.lbbb': 'complete left bundle branch block',
   'finding.positiveValue': 'Of those flagged, {value} have it, where {prevalence} of all do.',
   'finding.negativeValue': 'Of those not flagged, {value} do not have it, where {prevalence} of all do.',
 

@@ -181,6 +181,9 @@ export const zh: Words = {
   'finding.borderlineClear': '未标记，临界',
   'finding.withheld': '不予给出：{reason}',
   'finding.threshold': '阈值',
+  'finding.raised': '阈值已提高：心电图显示{block}，其表现与该病相似。',
+  'block.rbbb': '完全性右束支传导阻滞',
+  'block.lbbb': '完全性左束支传导阻滞',
   'finding.positiveValue': '总体患病率为 {prevalence} 时，被标记者中有 {value} 患病。',
   'finding.negativeValue': '总体患病率为 {prevalence} 时，未标记者中有 {value} 未患病。',
 

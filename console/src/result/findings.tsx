@@ -79,7 +79,8 @@ interface RowProps {
 }
 
 function Row({ finding, shift, onShift }: RowProps) {
-  const { condition, probability, threshold, flagged, borderline, evidence, withheld, predictiveValue } = finding
+  const { condition, probability, threshold, raisedBy, flagged, borderline, evidence, withheld, predictiveValue } =
+    finding
   const state = withheld !== undefined ? 'withheld' : borderline ? 'borderline' : flagged ? 'flagged' : 'clear'
   return (
     <li class={`finding ${state}`} data-condition={condition} data-state={state}>
@@ -115,6 +116,9 @@ function Row({ finding, shift, onShift }: RowProps) {
           {t('finding.threshold')} {percent(threshold)}
         </span>
       </div>
+      {withheld === undefined && raisedBy !== undefined && (
+        <p class="hint small">{t('finding.raised', { block: word('block', raisedBy) })}</p>
+      )}
       {withheld === undefined && predictiveValue !== undefined && (
         <p class="hint small">
           {t(flagged ? 'finding.positiveValue' : 'finding.negativeValue', {

@@ -156,13 +156,14 @@ function conditionReport(
   const screened = labelled.flatMap((outcome): Screened[] => {
     if (outcome.status !== 'screened') return []
     const logOdds = outcome.logOdds[index]!
-    const { row, about } = outcome
+    const { row, about, blocks } = outcome
     const probability = correctedProbability(correction, logOdds)
+    const { threshold } = thresholdFor(operatingPoint, correction, about, blocks)
     return [
       {
         logOdds,
         probability,
-        above: logit(probability) - logit(thresholdFor(operatingPoint, correction, about)),
+        above: logit(probability) - logit(threshold),
         truth: row.labels[id] === true,
         person: row.person,
         sex: about.sex,

@@ -1,10 +1,10 @@
 /**
- * Screens the files of a cohort one after another, and keeps only what the figures need: five log-odds per file.
+ * Screens the files of a cohort one after another, and keeps only what the figures need: log-odds and bundle branch blocks of each file.
  * @module
  */
 import type { Person } from '../../../shared/domain/recording.ts'
 import { toCodedError } from '../../../shared/errors.ts'
-import type { Screener } from '../../../shared/inference/screener.ts'
+import type { Screener, ScreeningEvidence } from '../../../shared/inference/screener.ts'
 import { chooseWindow } from '../../../shared/signal/choose-window.ts'
 import { CARDIACNETS_V1 } from '../../../shared/signal/profile.ts'
 import { WindowPreparer } from '../../../shared/signal/window-preparer.ts'
@@ -13,7 +13,7 @@ import type { Cohort, CohortRow } from './cohort.ts'
 
 /** Outcome of one row. */
 export type RowOutcome = { readonly row: CohortRow; readonly about: Person } & (
-  | { readonly status: 'screened'; readonly logOdds: readonly number[] }
+  | ({ readonly status: 'screened' } & ScreeningEvidence)
   | { readonly status: 'refused' | 'failed'; readonly reason: string }
 )
 
@@ -42,7 +42,7 @@ export async function screenCohort(
       outcomes.push(
         prepared.clean === undefined
           ? { row, about, status: 'refused', reason: prepared.quality.reasons[0] ?? 'unknown' }
-          : { row, about, status: 'screened', logOdds: await screener.logOdds(prepared.clean, person ? about : {}) },
+          : { row, about, status: 'screened', ...(await screener.evidence(prepared.clean, person ? about : {})) },
       )
     } catch (error) {
       onError(error, row.file)

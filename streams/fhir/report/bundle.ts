@@ -19,6 +19,7 @@ import type {
   Reference,
   RiskAssessment,
 } from '@medplum/fhirtypes'
+import { BLOCK_NAMES } from '../../../shared/domain/bundle-branch-blocks.ts'
 import { CONDITION_NAMES } from '../../../shared/domain/conditions.ts'
 import { type Finding, NOTICE } from '../../../shared/domain/result.ts'
 import { warningText } from '../../../shared/domain/warnings.ts'
@@ -157,10 +158,11 @@ function riskAssessment(
 }
 
 function rationale(finding: Finding, share: number | undefined): string {
-  const { threshold, evidence, withheld, flagged, predictiveValue } = finding
+  const { threshold, raisedBy, evidence, withheld, flagged, predictiveValue } = finding
   if (withheld !== undefined) return `Withheld (${withheld.reason}): neither above nor below the threshold.`
   const often =
     share === undefined ? '' : ` Mean over the session; above the threshold in ${percent(share)}% of its windows.`
+  const raised = raisedBy === undefined ? '' : `, raised because the ECG shows a ${BLOCK_NAMES[raisedBy]}`
   const meaning =
     predictiveValue === undefined
       ? ''
@@ -169,7 +171,7 @@ function rationale(finding: Finding, share: number | undefined): string {
             ? `${percent(predictiveValue.positive)}% of those flagged do`
             : `${percent(predictiveValue.negative)}% of those not flagged do not`
         }.`
-  return `That the disease is there now, not a prediction of it. Threshold ${percent(threshold)}%; ${EVIDENCE_TEXT[evidence]}.${meaning}${often}`
+  return `That the disease is there now, not a prediction of it. Threshold ${percent(threshold)}%${raised}; ${EVIDENCE_TEXT[evidence]}.${meaning}${often}`
 }
 
 function diagnosticReport(

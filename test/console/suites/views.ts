@@ -191,13 +191,14 @@ export function views(on: () => OnStack): void {
     await page.context().close()
   })
 
-  it('shows predictive values when the site gave its prevalence', async () => {
+  it('shows predictive values when the site gave its prevalence, and what raised a threshold', async () => {
     const { page, go, ecgId } = on()
     await page.route(`**/v1/ecgs/${ecgId}`, async (route) => {
       const result = await (await route.fetch()).json()
       const predictiveValue = { positive: 0.21, negative: 0.994, prevalence: 0.03 }
       const findings = result.findings.map((finding: { withheld?: object }, i: number) => {
         const { withheld: _, ...rest } = finding
+        if (i === 4) return { ...rest, raisedBy: 'rbbb' }
         return i < 2 ? { ...rest, flagged: i === 0, borderline: false, predictiveValue } : finding
       })
       await route.fulfill({ json: { ...result, findings } })
@@ -210,6 +211,8 @@ export function views(on: () => OnStack): void {
     expect(said[0]).toContain('Of those flagged, 21% have it, where 3.0% of all do.')
     expect(said[1]).toContain('Of those not flagged, 99% do not have it, where 3.0% of all do.')
     expect(said[2]).not.toContain('Of those')
+    expect(said[2]).not.toContain('Threshold raised')
+    expect(said[4]).toContain('Threshold raised: the ECG shows a complete right bundle branch block')
     await page.unrouteAll({ behavior: 'wait' })
     await page.reload()
   })

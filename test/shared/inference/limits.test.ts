@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { logit, sigmoid } from '../../../shared/domain/prevalence.ts'
 import { SHIPPED_BUNDLE } from '../../../shared/inference/active-bundle.ts'
 import { type Bundle, Manifest, readBundle } from '../../../shared/inference/bundle.ts'
-import { type Limits, limitFor } from '../../../shared/inference/limits.ts'
+import { type Limits, limitFor, limitIn, mapLimits } from '../../../shared/inference/limits.ts'
 import { Screener } from '../../../shared/inference/screener.ts'
 import {
   correctionFor,
@@ -76,17 +76,17 @@ describe('thresholds by sex and age', () => {
 
     const correction = correctionFor(bundle, site, CM)
 
-    expect(thresholdFor('limits', correction, { sex: 'male', ageYears: 30 })).toBeCloseTo(
+    expect(thresholdFor('limits', correction, { sex: 'male', ageYears: 30 }, []).threshold).toBeCloseTo(
       sigmoid(logit(0.6) + shift),
       3,
     )
-    expect(thresholdFor('limits', correction, {})).toBeCloseTo(sigmoid(logit(0.5) + shift), 3)
+    expect(thresholdFor('limits', correction, {}, []).threshold).toBeCloseTo(sigmoid(logit(0.5) + shift), 3)
   })
 
   it('give way to thresholds that the site fitted', () => {
     const own = { scale: 1, offset: 0, thresholds: { youden: 0.33, sensitivity90: 0.1 } }
 
-    expect(thresholdFor('limits', own, { sex: 'male', ageYears: 30 })).toBe(0.33)
+    expect(thresholdFor('limits', own, { sex: 'male', ageYears: 30 }, ['rbbb'])).toEqual({ threshold: 0.33 })
   })
 
   it('are required by a manifest that refers to them', () => {
@@ -95,6 +95,37 @@ describe('thresholds by sex and age', () => {
 
     expect(Manifest.safeParse({ ...bundle.manifest, conditions: [without, ...others] }).success).toBe(false)
     expect(Manifest.safeParse(bundle.manifest).success).toBe(true)
+  })
+})
+
+describe('thresholds in bundle branch block', () => {
+  const limits: Limits = { ...LIMITS, inBlocks: [{ block: 'rbbb', n: 120, falseAlarms: 0.1, threshold: 0.5 }] }
+  const woman = { sex: 'female', ageYears: 30 } as const
+  const man = { sex: 'male', ageYears: 30 } as const
+
+  it('are raised where the ECG shows the block, and say so', () => {
+    expect(limitIn(limits, woman, ['rbbb'])).toEqual({ threshold: 0.5, raisedBy: 'rbbb' })
+    expect(limitIn(limits, {}, ['lbbb', 'rbbb'])).toEqual({ threshold: 0.5 })
+  })
+
+  it('are never lowered, and stay where the ECG shows none or another', () => {
+    expect(limitIn(limits, man, ['rbbb'])).toEqual({ threshold: 0.6 })
+    expect(limitIn(limits, woman, ['lbbb'])).toEqual({ threshold: 0.2 })
+    expect(limitIn(limits, woman, [])).toEqual({ threshold: 0.2 })
+    expect(limitIn(LIMITS, woman, ['rbbb'])).toEqual({ threshold: 0.2 })
+  })
+
+  it('shift with the site’s base rate like the others', () => {
+    expect(
+      limitIn(
+        mapLimits(limits, (threshold) => threshold / 2),
+        woman,
+        ['rbbb'],
+      ),
+    ).toEqual({
+      threshold: 0.25,
+      raisedBy: 'rbbb',
+    })
   })
 })
 

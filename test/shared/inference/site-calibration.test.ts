@@ -197,10 +197,10 @@ describe('Screener', () => {
     const plain = await Screener.load(bundle)
     const corrected = await Screener.load(bundle, site)
 
-    const [before, after, logOdds] = [
+    const [before, after, { logOdds }] = [
       await plain.screen(clean!),
       await corrected.screen(clean!),
-      await corrected.logOdds(clean!),
+      await corrected.evidence(clean!),
     ]
 
     const { scale, offset, thresholds } = site.corrections[CAD]!

@@ -65,6 +65,15 @@ describe.skipIf(!hasDcmtk)(`a structured report read by dcmtk${NO_DCMTK}`, () =>
     expect(tree).toContain('86 numbers that learned from simulated people.')
   })
 
+  it('names the bundle branch block that raised the threshold of a finding', () => {
+    const [finding] = makeResult().findings
+    const findings = [{ ...finding!, raisedBy: 'lbbb' as const }]
+
+    const tree = dsrdump(written(structuredReport(content(makeResult({ findings, indices: [] })))))
+
+    expect(tree).toMatch(/\(threshold-raised,99CNE,"[^"]+"\)="complete left bundle branch block"/)
+  })
+
   it('states neither number nor verdict of a withheld finding', () => {
     const [finding] = makeResult().findings
     const withheld = { ...finding!, flagged: false, withheld: { reason: 'paced-rhythm' } } as const

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { inflateSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { parseMessage } from '../../../streams/hl7/message.ts'
-import { type OruContent, type OruOptions, writeOru } from '../../../streams/hl7/oru-out.ts'
+import { findingText, type OruContent, type OruOptions, writeOru } from '../../../streams/hl7/oru-out.ts'
 import { drawReport } from '../../../streams/hl7/report-page.ts'
 import { syntheticRecording } from '../../helpers/recordings.ts'
 import { makeRefusal, makeResult } from '../../helpers/results.ts'
@@ -61,6 +61,14 @@ describe('the ORU^R01 of a result', () => {
     expect(cad.text(5)).toBe("flagged; probability 0.410, threshold 0.300; learned from real patients' labels")
     expect([cad.text(7), cad.text(8), cad.text(11), cad.text(17)]).toEqual(['<0.300', 'A', 'P', 'real'])
     expect([cad.text(3), cad.text(3, 2), cad.text(3, 3)]).toEqual(['CAD^1', 'Coronary | disease', 'LOCAL'])
+  })
+
+  it('names the bundle branch block that raised the threshold of a finding', () => {
+    const [finding] = makeResult().findings
+
+    expect(findingText({ ...finding!, raisedBy: 'rbbb' })).toContain(
+      'threshold 0.300 (raised: complete right bundle branch block); learned',
+    )
   })
 
   it('states an index with its interval and method', () => {

@@ -15,7 +15,7 @@ async function reportOn(n: number): Promise<Report> {
     const z = 6 * random() - 4
     const labels = { cad: random() < 1 / (1 + Math.exp(-2 * z)) }
     const row = { file: `/${person}`, person, labels, about: {} }
-    return { row, about: {}, status: 'screened', logOdds: [z, 0, 0, 0, 0] }
+    return { row, about: {}, status: 'screened', logOdds: [z, 0, 0, 0, 0], blocks: [] }
   })
   const cohort: Cohort = { rows: outcomes.map(({ row }) => row), people: n, conditions: ['cad', 'hf'], ignored: [] }
   return reportOf(cohort, outcomes, await readBundle(SHIPPED_BUNDLE, 'cardiacnets-v1'), undefined, 'test')

@@ -103,6 +103,18 @@ describe('the FHIR transaction of a result', () => {
     ])
   })
 
+  it('names the bundle branch block that raised the threshold of a finding', () => {
+    const [finding] = makeResult().findings
+    const findings = [{ ...finding!, raisedBy: 'rbbb' as const }]
+
+    const bundle = report({ screening: screeningOf(makeResult({ findings })) })
+
+    expect(problemsOf(bundle)).toEqual([])
+    expect(risks(bundle)[0]!.prediction![0]!.rationale).toContain(
+      'Threshold 30%, raised because the ECG shows a complete right bundle branch block;',
+    )
+  })
+
   it('gives each index its unit, interval, correlation and evidence', () => {
     const bundle = report()
 
