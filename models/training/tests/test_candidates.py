@@ -83,6 +83,7 @@ def test_figures_of_a_network_are_shares_and_areas():
         fold=np.full(n, 8),
         teacher=rng.normal(-2, 1, n).astype(np.float32),
         kind=kind,
+        blocks=np.stack([kind == "RBBB", kind == "LBBB"], axis=1),
         proxies={"cm": rng.random(n) < 0.2, "ph": rng.random(n) < 0.2},
     )
     many = 2000
@@ -96,10 +97,14 @@ def test_figures_of_a_network_are_shares_and_areas():
     )
     torch.manual_seed(0)
 
-    found, answers = figures(Screen(TINY), real, virtual, dict.fromkeys(CONDITIONS, 0.02))
+    found, answers = figures(
+        Screen(TINY), real, virtual, dict.fromkeys(CONDITIONS, 0.02), replace(real, fold=np.full(n, 1))
+    )
 
     assert answers.logits.shape == (many, len(CONDITIONS))
     assert 0.85 < found.coverage < 0.95
     assert 0 <= found.anything <= 0.2
+    assert found.rbbbAsPh <= 0.2
+    assert found.lbbbAsCm <= 0.35
     assert list(found.areas) == list(found.found) == ["cm", "pericarditis", "ph"]
     assert "| CAD AUROC; HF's R |" in table({"shipped": found, "trained": found})

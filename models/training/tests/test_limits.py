@@ -1,9 +1,21 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from cardiacnets.evaluation.limits import LEAST, age_bands, conformal_limit, fit_limits, limits_of, read_limits
+from cardiacnets.evaluation.limits import (
+    LEAST,
+    Band,
+    InBlock,
+    Limits,
+    age_bands,
+    conformal_limit,
+    fit_in_block,
+    fit_limits,
+    limits_of,
+    read_limits,
+)
 
 
 def people(rng, n):
@@ -56,6 +68,7 @@ def test_unknown_people_get_the_common_limit_and_limits_survive_the_manifest():
     rng = np.random.default_rng(2)
     person = people(rng, 2000)
     limits = fit_limits(scores(rng, person), np.full(2000, 0.3), person, 0.025, "made up")
+    limits = replace(limits, inBlocks=(fit_in_block("rbbb", np.linspace(0.1, 0.9, 50), 0.1),))
     read = read_limits(json.loads(json.dumps(limits.described())))
 
     nobody = np.array([[np.nan, 60, 0, 0], [1, np.nan, 0, 0]])
@@ -63,6 +76,24 @@ def test_unknown_people_get_the_common_limit_and_limits_survive_the_manifest():
     assert read == limits
     assert np.all(limits_of(read, nobody) == limits.otherwise)
     assert limits.otherwise > 0.3
+
+
+def test_a_block_raises_the_limit_of_those_who_show_it_and_never_lowers_one():
+    person = np.array([[0, 40, 0, 0], [1, 40, 0, 0], [np.nan, 40, 0, 0]], dtype=float)
+    bands = (Band("male", 0, 200, 100, 0.2), Band("female", 0, 200, 100, 0.7))
+    limits = Limits("made up", 0.02, bands, 0.3, (InBlock("rbbb", 120, 0.1, 0.5),))
+    right, left = np.array([[True, False]] * 3), np.array([[False, True]] * 3)
+
+    assert limits_of(limits, person, right).tolist() == [0.5, 0.7, 0.5]
+    assert limits_of(limits, person, left).tolist() == limits_of(limits, person).tolist() == [0.2, 0.7, 0.3]
+
+
+def test_the_limit_in_a_block_is_reached_by_the_stated_share_of_those_with_nothing_else():
+    chance = np.linspace(0.01, 0.6, 200)
+    limit = fit_in_block("lbbb", chance, 0.25)
+
+    assert (limit.n, limit.block) == (200, "lbbb")
+    assert np.mean(chance >= limit.threshold) == pytest.approx(0.25, abs=0.01)
 
 
 def test_forty_people_are_enough_for_a_limit_and_thirty_are_not():

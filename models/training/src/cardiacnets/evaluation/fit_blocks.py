@@ -1,5 +1,7 @@
 """Complete bundle branch blocks, read off the encoder's embedding: where a limit of their own applies (`limits.py`)."""
 
+import math
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -14,7 +16,7 @@ from cardiacnets.stages.screening import TRAIN_FOLDS
 Array = NDArray[np.floating]
 
 INVERSE_PENALTY = 0.02
-FOUND = 0.95
+FOUND = 0.9
 """Share of the ECGs with a stated block in which it is to be found, on ECGs that nothing was fitted on."""
 
 
@@ -58,5 +60,5 @@ def read_blocks(embedding: Array, stated: NDArray[np.bool_]) -> nn.Linear:
 
 def block_threshold(logit: Array, stated: NDArray[np.bool_]) -> float:
     """The highest logit at which `FOUND` of the ECGs with the block are found."""
-    rising = np.sort(logit[stated])
-    return float(rising[int(np.floor((1 - FOUND) * len(rising)))])
+    falling = np.sort(logit[stated])[::-1]
+    return float(falling[math.ceil(round(FOUND * len(falling), 6)) - 1])
