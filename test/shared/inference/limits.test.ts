@@ -1,3 +1,4 @@
+import { join, resolve } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { logit, sigmoid } from '../../../shared/domain/prevalence.ts'
 import { SHIPPED_BUNDLE } from '../../../shared/inference/active-bundle.ts'
@@ -12,6 +13,7 @@ import {
 } from '../../../shared/inference/site-calibration.ts'
 import { CARDIACNETS_V1 } from '../../../shared/signal/profile.ts'
 import { WindowPreparer } from '../../../shared/signal/window-preparer.ts'
+import { readRecording } from '../../../streams/formats/index.ts'
 import { syntheticRecording } from '../../helpers/recordings.ts'
 
 const LIMITS: Limits = {
@@ -25,6 +27,7 @@ const LIMITS: Limits = {
   otherwise: 0.5,
 }
 const CM = 1
+const SAMPLES = resolve(import.meta.dirname, '../../fixtures/samples')
 
 let bundle: Bundle
 
@@ -106,6 +109,28 @@ describe('thresholds in bundle branch block', () => {
   it('are raised where the ECG shows the block, and say so', () => {
     expect(limitIn(limits, woman, ['rbbb'])).toEqual({ threshold: 0.5, raisedBy: 'rbbb' })
     expect(limitIn(limits, {}, ['lbbb', 'rbbb'])).toEqual({ threshold: 0.5 })
+  })
+
+  it.each([
+    ['right-bundle-branch-block', 'ph', 'rbbb'],
+    ['left-bundle-branch-block', 'cm', 'lbbb'],
+    ['normal', undefined, undefined],
+  ] as const)('are raised by the shipped bundle in the sample %s for %s alone', async (sample, condition, block) => {
+    const shipped = await readBundle(SHIPPED_BUNDLE, CARDIACNETS_V1.name)
+    const recording = await readRecording(join(SAMPLES, `${sample}.hea`))
+    const { clean } = new WindowPreparer(CARDIACNETS_V1).prepare(recording)
+    const screener = await Screener.load(shipped)
+
+    const { findings } = await screener.screen(clean!, recording.person)
+    const { blocks } = await screener.evidence(clean!, recording.person)
+    await screener.release()
+
+    const raised = findings.filter(({ raisedBy }) => raisedBy !== undefined)
+    expect(raised.map(({ condition, raisedBy }) => [condition, raisedBy])).toEqual(
+      condition === undefined ? [] : [[condition, block]],
+    )
+    expect(blocks).toEqual(block === undefined ? [] : [block])
+    for (const { probability, threshold, flagged } of findings) expect(flagged).toBe(probability >= threshold)
   })
 
   it('are never lowered, and stay where the ECG shows none or another', () => {
