@@ -248,6 +248,15 @@ export const en = {
   'indices.ranges':
     'Normal range (shaded): 95% of healthy people of the same sex, {from} to {to} years, {source}. For volumes, the widest of three age groups.',
   'indices.normal': 'normal {low}–{high}',
+  'indices.virtual': 'virtual {low}–{high}',
+  'indices.virtualTitle': 'healthy virtual people, not patients',
+  'indices.virtualAlike':
+    'Healthy virtual people, not patients (dashed): the middle 90% of {count} simulated people of the same sex, {from} to {to} years.',
+  'indices.virtualEverybody':
+    'Healthy virtual people, not patients (dashed): the middle 90% of {count} simulated people, men and women of {from} to {to} years, because sex or age is not known.',
+  'indices.virtualMeaning':
+    'Not a normal range: it shows the place of the estimate among people like those that the network learned from. With a low r, nearly every estimate lies inside.',
+  'indices.virtualNobody': 'Healthy virtual people are not shown: none of them has this age.',
   'indices.noRangeBecause': 'No normal range{of}: {reason}',
   'noRange.not-checked': 'figures are published, but have not been checked for this page.',
   'noRange.methods-differ': 'published figures differ between methods by as much as between health and disease.',
