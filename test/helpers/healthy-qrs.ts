@@ -7,7 +7,7 @@ import { CARDIACNETS_V1 } from '../../shared/signal/profile.ts'
 import { WindowPreparer } from '../../shared/signal/window-preparer.ts'
 import { readRecording } from '../../streams/formats/index.ts'
 import { dataPath, headersIn, packedEcgs } from './data-folder.ts'
-import { syntheticRecording } from './recordings.ts'
+import { filled } from './filled.ts'
 
 const FOLDS = [1, 2, 3, 4, 5, 6, 7]
 const GAIN_UV = 5
@@ -51,12 +51,12 @@ export async function healthyQrs(perFold: number): Promise<HealthyQrs> {
       const before = exact.get(Number(id))
       if (!isCounted && before === undefined) continue
       const { measurements } = preparer.prepare({
-        ...syntheticRecording(),
+        format: 'ptbxl100',
         rateHz,
         leads: [...leads].map(([name, mv]) => ({
           name,
           gainUv: GAIN_UV,
-          samples: Int32Array.from(mv, (value) => Math.round((1000 * value) / GAIN_UV)),
+          samples: filled(new Int32Array(mv.length), (i) => Math.round((1000 * mv[i]!) / GAIN_UV)),
         })),
       })
       const qrsMs = measurements?.qrsMs
