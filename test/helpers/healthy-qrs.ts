@@ -54,7 +54,6 @@ export async function healthyQrs(perFold: number): Promise<HealthyQrs> {
       const before = exact.get(Number(id))
       if (!isCounted && before === undefined) continue
       const { measurements } = preparer.prepare({
-        format: 'ptbxl100',
         rateHz,
         leads: [...leads].map(([name, mv]) => ({
           name,
