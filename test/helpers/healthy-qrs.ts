@@ -7,7 +7,7 @@ import { CARDIACNETS_V1 } from '../../shared/signal/profile.ts'
 import { WindowPreparer } from '../../shared/signal/window-preparer.ts'
 import { readRecording } from '../../streams/formats/index.ts'
 import { dataPath, headersIn, packedEcgs } from './data-folder.ts'
-import { syntheticRecording } from './recordings.ts'
+import { filled } from './filled.ts'
 
 /** Folds of PTB-XL on which choices may be made. */
 export const FOLDS: readonly number[] = [1, 2, 3, 4, 5, 6, 7]
@@ -54,12 +54,11 @@ export async function healthyQrs(perFold: number): Promise<HealthyQrs> {
       const before = exact.get(Number(id))
       if (!isCounted && before === undefined) continue
       const { measurements } = preparer.prepare({
-        ...syntheticRecording(),
         rateHz,
         leads: [...leads].map(([name, mv]) => ({
           name,
           gainUv: GAIN_UV,
-          samples: Int32Array.from(mv, (value) => Math.round((1000 * value) / GAIN_UV)),
+          samples: filled(new Int32Array(mv.length), (i) => Math.round((1000 * mv[i]!) / GAIN_UV)),
         })),
       })
       const qrsMs = measurements?.qrsMs

@@ -36,6 +36,7 @@ function start({ jobId }: CmrJob, environment: Readonly<Record<string, string>> 
     cwd: resolve(import.meta.dirname, '../../..'),
     env: {
       PATH: process.env.PATH,
+      NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
       ...aws.env,
       RESULTS_TABLE: TABLE,
       RAW_BUCKET: BUCKET,
