@@ -11,7 +11,7 @@ it('a person is compared with virtual people of the same sex and age', () => {
   expect(virtualPeople({ sex: 'male', ageYears: 91.5 })).toMatchObject({ sex: 'male', fromYears: 80, toYears: 91 })
 })
 
-it('all virtual people stand in where sex or age is unknown, and none for an age that nobody has', () => {
+it('where sex or age is unknown, all virtual people are meant, and none for an age that nobody has', () => {
   const all = { fromYears: 18, toYears: 91 }
 
   for (const person of [{}, { sex: 'male' }, { ageYears: 60 }] as const) {
