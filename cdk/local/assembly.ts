@@ -18,7 +18,7 @@ import {
   utimes,
   writeFile,
 } from 'node:fs/promises'
-import { dirname, join, relative, resolve } from 'node:path'
+import { basename, dirname, join, relative, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import type { SiteConfig } from '../../shared/config/site.ts'
 import { activeBundle, activeReference, activeSite } from '../../shared/inference/active-bundle.ts'
@@ -114,15 +114,19 @@ async function putValues(path: string, values: ReadonlyMap<string, string>): Pro
 /** SHA-256 of everything that the assembly depends on. */
 async function fingerprint(site: string): Promise<string> {
   const sources = await filesOf(SOURCES, ROOT, 'node_modules')
-  const bundle = await filesOf(['**'], activeBundle())
+  const bundle = activeBundle()
   const chosen = [activeSite(), activeReference()].filter((path) => path !== undefined)
   const hash = createHash('sha256').update(`${process.version} ${process.platform} ${process.arch}\n${site}`)
-  for (const path of [...sources, ...bundle, ...chosen]) {
+  const add = async (name: string, path: string) => {
     const content = createHash('sha256')
       .update(await readFile(path))
       .digest('hex')
-    hash.update(`${relative(ROOT, path)} ${content}\n`)
+    hash.update(`${name} ${content}\n`)
   }
+  for (const path of sources) await add(relative(ROOT, path), path)
+  // By their names in the bundle: the same bundle in another folder gives the same assembly.
+  for (const path of await filesOf(['**'], bundle)) await add(relative(bundle, path), path)
+  for (const path of chosen) await add(basename(path), path)
   return hash.digest('hex')
 }
 

@@ -237,6 +237,9 @@ const JobState = {
 export const CmrJob = z
   .object({
     ...JobState,
+    version: z.int().min(1).openapi({
+      description: 'Version of the ECG that it is drawn from. If the ECG has a newer one, it was corrected since.',
+    }),
     seed: z.int(),
     sampler: z.string(),
     reason: z.string().optional().openapi({ description: 'Error code of a failed job; `field` locates the error.' }),

@@ -76,11 +76,12 @@ export class Cines {
 
   async #write(job: CmrJob): Promise<Outcome> {
     const { ehr, results, readArtifact, rules, tenants } = this.#options
-    const { tenant, ecgId, updatedAt } = job
+    const { tenant, ecgId, version, updatedAt } = job
     if (!tenants.has(tenant)) return 'foreign'
     const judged = await results.judged(tenant, ecgId)
     const text = await readArtifact(job, 'manifest.json')
-    if (judged === undefined || text === undefined) return 'outdated'
+    // A drawing from before a correction shows samples that no longer count.
+    if (judged?.result.version !== version || text === undefined) return 'outdated'
     const manifest = Manifest.parse(JSON.parse(Buffer.from(text).toString('utf8')))
     if (manifest.evidence === 'virtual' && !rules.virtual) return 'withheld'
     const whose = await this.#whose(tenant, judged)
@@ -97,7 +98,17 @@ export class Cines {
     const { seed, sampler, modelSha256: sha256 } = drawing
     const drawnAt = new Date(updatedAt)
     await ehr.transaction(
-      cineBundle({ ecgId, seed, sampler, ...whose, drawnAt, studyUid, views, model: { bundle: model, sha256 } }),
+      cineBundle({
+        ecgId,
+        version,
+        seed,
+        sampler,
+        ...whose,
+        drawnAt,
+        studyUid,
+        views,
+        model: { bundle: model, sha256 },
+      }),
     )
     return 'written'
   }

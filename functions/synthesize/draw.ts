@@ -103,6 +103,7 @@ export class Drawer {
     checkDrawable(result, bundle.manifest.synthesis)
     const drawing: Drawing = {
       ecgId: result.ecgId,
+      version: result.version,
       seed: options.seed,
       sampler: sampler.name,
       steps: options.steps ?? sampler.steps,

@@ -164,9 +164,9 @@ async function beats(
 
 async function draw(options: WorkerOptions, job: CmrJob, signal: AbortSignal, beat: Beat) {
   const { bundleSha256, open } = options
-  const { tenant, ecgId, seed, sampler } = job
+  const { tenant, ecgId, version, seed, sampler } = job
   if (bundleSha256 !== job.bundleSha256) throw new CodedError('bundle-mismatch', { field: 'bundleSha256' })
-  const drawable = await judgedWindow(options, tenant, ecgId)
+  const drawable = await judgedWindow(options, tenant, ecgId, version)
   const drawer = await open(sampler)
   try {
     const onProgress = (step: number, steps: number) => {

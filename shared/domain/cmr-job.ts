@@ -10,6 +10,8 @@ export type CmrStatus = (typeof CMR_STATUSES)[number]
 /** What identifies a job: the same drawing is the same job. */
 export interface Drawing {
   readonly ecgId: EcgId
+  /** Version of the ECG that is drawn from: a corrected ECG is another drawing. */
+  readonly version: number
   /** SHA-256 of the manifest of the bundle that draws. */
   readonly bundleSha256: string
   readonly seed: number

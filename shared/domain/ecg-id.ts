@@ -37,15 +37,20 @@ export function sessionSummaryId(of: {
 
 export type CmrJobId = string & { readonly __brand: 'CmrJobId' }
 
-/** Id of one drawing of an ECG. The same request again gives the same job. */
+/**
+ * Id of one drawing of an ECG. The same request again gives the same job. Version 1 is not in the id, because jobs from before there were
+ * versions have none.
+ */
 export function cmrJobId(of: {
   readonly ecgId: EcgId
+  readonly version: number
   readonly bundleSha256: string
   readonly seed: number
   readonly sampler: string
 }): CmrJobId {
+  const parts = ['cmr', of.ecgId, of.bundleSha256, of.seed, of.sampler, ...(of.version === 1 ? [] : [of.version])]
   // The only place where an id of our own gets this brand.
-  return uuidv5(JSON.stringify(['cmr', of.ecgId, of.bundleSha256, of.seed, of.sampler]), NAMESPACE) as CmrJobId
+  return uuidv5(JSON.stringify(parts), NAMESPACE) as CmrJobId
 }
 
 /** Parses a job id from outside; `undefined` when it is not valid. */

@@ -34,6 +34,7 @@ export interface Stores {
 
 /**
  * Reads a recording and prepares its window again.
+ * @param version of the ECG; the newest without it
  * @throws CodedError `not-found` for a result or recording that is not stored (any more), `claim-check-mismatch` when no window of the
  * recording is the one that was screened, `ecg-refused`
  */
@@ -41,8 +42,9 @@ export async function judgedWindow(
   { results, s3, bucket }: Stores,
   tenant: string,
   ecgId: EcgId,
+  version?: number,
 ): Promise<JudgedWindow> {
-  const judged = await results.judged(tenant, ecgId)
+  const judged = await results.judged(tenant, ecgId, version)
   if (judged === undefined) throw new CodedError('not-found', { field: 'ecg' })
   const { result, person } = judged
   const packed = await readObject(s3, bucket, waveformKey('raw', tenant, ecgId, result.version))

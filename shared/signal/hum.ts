@@ -154,8 +154,10 @@ export class HumRemover {
 
 function waves(hz: number, rateHz: number, samples: number): { cos: Float64Array; sin: Float64Array } {
   const angle = (i: number) => (2 * Math.PI * hz * i) / rateHz
-  return {
-    cos: Float64Array.from({ length: samples }, (_, i) => Math.cos(angle(i))),
-    sin: Float64Array.from({ length: samples }, (_, i) => Math.sin(angle(i))),
+  const [cos, sin] = [new Float64Array(samples), new Float64Array(samples)]
+  for (let i = 0; i < samples; i++) {
+    cos[i] = Math.cos(angle(i))
+    sin[i] = Math.sin(angle(i))
   }
+  return { cos, sin }
 }

@@ -40,6 +40,8 @@ export const MAX_DISPATCHES = 5
 const Stored = z.object({
   pk: z.string(),
   ecgId: z.string(),
+  // Jobs from before there were versions have none.
+  version: z.number().default(1),
   bundleSha256: z.string(),
   seed: z.number(),
   sampler: z.string(),
@@ -94,8 +96,8 @@ export class CmrJobStore {
     const jobId = cmrJobId(drawing)
     // Written first: a job that no row points to would outlive its ECG.
     await this.#table.put(cmrPointerKey(tenant, drawing.ecgId, jobId))
-    const { ecgId, bundleSha256, seed, sampler } = drawing
-    const row = { ...cmrJobKey(tenant, jobId), ecgId, bundleSha256, seed, sampler, dispatches: 0 }
+    const { ecgId, version, bundleSha256, seed, sampler } = drawing
+    const row = { ...cmrJobKey(tenant, jobId), ecgId, version, bundleSha256, seed, sampler, dispatches: 0 }
     const isNew = await this.#table.putIf(
       { ...row, tenant: cmrPart(tenant), submittedAt: now.toISOString(), ...changed('queued', ecgId, now) },
       IS_NEW,

@@ -146,9 +146,12 @@ export class ResultStore {
     return before && parseResult(unpack(before))
   }
 
-  /** The newest result with what it was made from. */
-  async judged(tenant: string, ecgId: EcgId): Promise<Judged | undefined> {
-    const newest = await this.#newest(tenant, ecgId)
+  /**
+   * The newest result with what it was made from.
+   * @param version only this version
+   */
+  async judged(tenant: string, ecgId: EcgId, version?: number): Promise<Judged | undefined> {
+    const newest = await this.#newest(tenant, ecgId, (each) => version === undefined || each === version)
     if (newest === undefined) return undefined
     const { person, arrival, ...from } = newest as Row & StoredOrigin // as `putOnce` wrote it
     return {

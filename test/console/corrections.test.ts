@@ -25,9 +25,25 @@ const summary = (n: number, version: number) => ({
   ...(version === 1 ? {} : { version }),
 })
 
+/** A drawing of the first ECG. */
+const cine = (version: number) => ({
+  jobId: `00000000-0000-5000-8000-00000000010${version}`,
+  ecgId: ids[0],
+  version,
+  seed: 0,
+  sampler: 'distilled',
+  status: 'done',
+  artifacts: [],
+  submittedAt: new Date(began).toISOString(),
+  updatedAt: new Date(began).toISOString(),
+  synthetic: true,
+  notice: '',
+})
+
 /** An API with two ECGs. The test corrects them and says what the event stream says. */
 class CorrectingApi {
   readonly versions = [1, 1]
+  readonly #jobs = [cine(1)]
   #say: (text: string) => void = () => {}
 
   send(n: number, version: number): void {
@@ -52,11 +68,20 @@ class CorrectingApi {
     }
     if (n < 0) return Response.json({ code: 'not-found', status: 404 }, { status: 404 })
     if (of === 'waveform') return this.#waveform(n)
+    if (of === 'cmr') return this.#cines(n, request.method)
     if (of === 'subject') return Response.json({ source: 'mqtt', device: `bed-${n}` })
     const version = this.versions[n]!
     const span = { startedAt: summary(n, 1).startedAt, firstSample: 0, durationMs: 10_000 }
     const supersedes = version === 1 ? {} : { supersedes: version - 1 }
     return Response.json(makeResult({ ecgId: id as EcgId, span, version, ...supersedes }))
+  }
+
+  /** Newest first. One cine was drawn from version 1; what is asked for is drawn at once, from the newest version. */
+  #cines(n: number, method: string): Response {
+    if (method === 'GET') return Response.json({ items: this.#jobs })
+    const drawn = cine(this.versions[n]!)
+    this.#jobs.unshift(drawn)
+    return Response.json(drawn, { status: 202 })
   }
 
   #events(): Response {
@@ -177,5 +202,26 @@ describe.skipIf(!hasBrowser)(`corrected ECGs on the page${NO_BROWSER}`, { timeou
 
     await page.getByText('Version 2: replaces version 1.').waitFor()
     await expect.poll(ink).toBeGreaterThan(before * 1.1)
+  })
+
+  it('name a cine that was drawn before the correction as such, and draw it anew', async () => {
+    await open(`#/ecg/${ids[0]}`)
+    await page.locator('.job').waitFor()
+    await page.locator('.feed-live').waitFor()
+    expect(await page.locator('.outdated').count()).toBe(0)
+
+    api.correct(0)
+
+    await page.getByText('Drawn from version 1. The ECG was corrected since.').waitFor()
+    await page.getByRole('button', { name: 'Draw from version 2' }).click()
+    await expect.poll(() => page.locator('.outdated').count()).toBe(0)
+    expect(await page.locator('.job').count()).toBe(1)
+    expect(await page.locator('.seeds button').allTextContents()).toEqual(['Seed 0 version 1', 'Seed 0 '])
+    await page.locator('.seeds button').first().click()
+    await page.locator('.outdated').waitFor()
+    expect(await page.getByRole('button', { name: 'Draw from version 2' }).count()).toBe(0)
+    await page.reload()
+    await page.locator('.job').waitFor()
+    expect(await page.locator('.outdated').count()).toBe(0)
   })
 })

@@ -98,7 +98,7 @@ afterAll(async () => {
 })
 
 async function aDrawing(tenant: string, ecgId: typeof own.ecgId): Promise<string> {
-  const drawing = { ecgId, bundleSha256: 'c'.repeat(64), seed: 7, sampler: 'distilled' }
+  const drawing = { ecgId, version: 1, bundleSha256: 'c'.repeat(64), seed: 7, sampler: 'distilled' }
   const { jobId } = await api.jobs.submit(tenant, drawing, AT)
   const mine = { tenant, jobId, worker: 'w1' }
   await api.jobs.begin(mine, ecgId, AT)

@@ -437,7 +437,7 @@ describe('reporting a synthetic cine', () => {
   async function drawn(origin: Origin, isDone = true) {
     const jobs = new CmrJobStore(aws.dynamo, TABLE)
     const message = await published(origin, makeResult({ ecgId: ecgId() }))
-    const drawing = { ecgId: ecgId(), bundleSha256: 'c'.repeat(64), seed: 7, sampler: 'distilled' }
+    const drawing = { ecgId: ecgId(), version: 1, bundleSha256: 'c'.repeat(64), seed: 7, sampler: 'distilled' }
     const { jobId } = await jobs.submit(tenant, drawing, new Date(nowMs))
     const mine = { tenant, jobId, worker: 'w1' }
     await jobs.begin(mine, ecgId(), new Date(nowMs))
@@ -522,6 +522,15 @@ describe('reporting a synthetic cine', () => {
     const { cine } = await drawn(device)
 
     expect(await reporter({}).report(cine)).toBe('withheld')
+    expect(inChart('ImagingStudy')).toEqual([])
+  })
+
+  it('writes no cine of an ECG that was corrected since', async () => {
+    await associate()
+    const { cine } = await drawn(device)
+    await published(device, makeResult({ ecgId: ecgId(), version: 2 }))
+
+    expect(await reporter().report(cine)).toBe('outdated')
     expect(inChart('ImagingStudy')).toEqual([])
   })
 

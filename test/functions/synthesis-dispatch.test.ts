@@ -28,7 +28,7 @@ beforeEach(async () => {
   submit = async ({ jobId }) => `batch-${submitted.push(jobId)}`
   const tenant = `clinic${++tenants}`
   const ecgId = fileEcgId({ tenant, sha256: 'f' })
-  const drawing = { ecgId, bundleSha256: 'b', seed: 0, sampler: 'distilled' }
+  const drawing = { ecgId, version: 1, bundleSha256: 'b', seed: 0, sampler: 'distilled' }
   job = await jobs.submit(tenant, drawing, new Date(nowMs))
 })
 

@@ -2,6 +2,7 @@
  * Kinds of damage to a lead, for the quality gate's table and tests. Deterministic: a seed always gives the same damage.
  * @module
  */
+import { filled } from './filled.ts'
 
 /** Mulberry32: a small generator of uniform numbers in [0, 1). */
 export function randomNumbers(seed: number): () => number {
@@ -22,7 +23,7 @@ function normal(random: () => number): () => number {
 /** White noise, three times smoothed by leaky integration, so that little of it is above `cutoffHz`; scaled to `rms`. */
 function slowNoise(samples: number, rateHz: number, cutoffHz: number, rms: number, random: () => number): Float64Array {
   const draw = normal(random)
-  const noise = Float64Array.from({ length: samples }, draw)
+  const noise = filled(new Float64Array(samples), draw)
   const keep = Math.exp((-2 * Math.PI * cutoffHz) / rateHz)
   for (let pass = 0; pass < 3; pass++) {
     let level = 0
@@ -35,15 +36,22 @@ function slowNoise(samples: number, rateHz: number, cutoffHz: number, rms: numbe
 }
 
 function scaledTo(noise: Float64Array, rms: number): Float64Array {
-  const mean = noise.reduce((sum, value) => sum + value, 0) / noise.length
-  const square = noise.reduce((sum, value) => sum + (value - mean) ** 2, 0) / noise.length
-  return noise.map((value) => ((value - mean) * rms) / Math.sqrt(square))
+  let sum = 0
+  for (const value of noise) sum += value
+  const mean = sum / noise.length
+  let square = 0
+  for (const value of noise) square += (value - mean) ** 2
+  const deviation = Math.sqrt(square / noise.length)
+  return filled(new Float64Array(noise.length), (i) => ((noise[i]! - mean) * rms) / deviation)
 }
 
 const hum = (samples: number, rateHz: number, amplitude: number, phase: number) =>
-  Float64Array.from({ length: samples }, (_, i) => amplitude * Math.sin((2 * Math.PI * 50 * i) / rateHz + phase))
+  filled(new Float64Array(samples), (i) => amplitude * Math.sin((2 * Math.PI * 50 * i) / rateHz + phase))
 
-const plus = (a: Float64Array, b: Float64Array) => a.map((value, i) => value + b[i]!)
+const changed = (mv: Float64Array, change: (value: number, i: number) => number) =>
+  filled(new Float64Array(mv.length), (i) => change(mv[i]!, i))
+
+const plus = (a: Float64Array, b: Float64Array) => changed(a, (value, i) => value + b[i]!)
 
 export interface Corruption {
   readonly name: string
@@ -64,14 +72,14 @@ export const CORRUPTIONS: readonly Corruption[] = [
   {
     name: 'flat: a dead channel with a microvolt of noise',
     seenAt100Hz: true,
-    apply: (mv, _, random) => mv.map(() => 0.001 * Math.round(2 * random() - 1)),
+    apply: (mv, _, random) => changed(mv, () => 0.001 * Math.round(2 * random() - 1)),
   },
   {
     name: 'stuck converter: one value for three seconds',
     seenAt100Hz: true,
     apply(mv, rateHz, random) {
       const from = Math.floor(random() * 6 * rateHz)
-      return mv.map((value, i) => (i >= from && i < from + 3 * rateHz ? mv[from]! : value))
+      return changed(mv, (value, i) => (i >= from && i < from + 3 * rateHz ? mv[from]! : value))
     },
   },
   {
@@ -82,7 +90,7 @@ export const CORRUPTIONS: readonly Corruption[] = [
       const middle = sorted[sorted.length >> 1]!
       const high = middle + (sorted.at(-1)! - middle) / 3
       const low = middle + (sorted[0]! - middle) / 3
-      return mv.map((value) => Math.min(high, Math.max(low, value)))
+      return changed(mv, (value) => Math.min(high, Math.max(low, value)))
     },
   },
   {
@@ -90,7 +98,7 @@ export const CORRUPTIONS: readonly Corruption[] = [
     seenAt100Hz: true,
     apply(mv, _, random) {
       const draw = normal(random)
-      return mv.map((value) => value + 0.3 * draw())
+      return changed(mv, (value) => value + 0.3 * draw())
     },
   },
   {
@@ -103,7 +111,7 @@ export const CORRUPTIONS: readonly Corruption[] = [
     seenAt100Hz: true,
     apply(mv, rateHz, random) {
       const at = [2, 5, 8].map((second) => (second + random()) * rateHz)
-      return mv.map((value, i) => value + (at.filter((jump) => i >= jump).length % 2) * 3)
+      return changed(mv, (value, i) => value + (at.filter((jump) => i >= jump).length % 2) * 3)
     },
   },
   {
@@ -111,7 +119,7 @@ export const CORRUPTIONS: readonly Corruption[] = [
     seenAt100Hz: true,
     apply(mv, rateHz, random) {
       const from = Math.floor(random() * 9 * rateHz)
-      return mv.map((value, i) => (i >= from && i < from + rateHz / 2 ? Number.NaN : value))
+      return changed(mv, (value, i) => (i >= from && i < from + rateHz / 2 ? Number.NaN : value))
     },
   },
   {
@@ -123,7 +131,7 @@ export const CORRUPTIONS: readonly Corruption[] = [
       return plus(
         mv,
         scaledTo(
-          wide.map((value, i) => value - slow[i]!),
+          changed(wide, (value, i) => value - slow[i]!),
           1,
         ),
       )
@@ -135,20 +143,20 @@ export const CORRUPTIONS: readonly Corruption[] = [
     apply(mv, _, random) {
       const draw = normal(random)
       const rms = Math.sqrt(mv.reduce((sum, value) => sum + value * value, 0) / mv.length)
-      return mv.map(() => rms * draw())
+      return changed(mv, () => rms * draw())
     },
   },
   {
     name: 'wrong unit: a thousand times too large',
     seenAt100Hz: true,
-    apply: (mv) => mv.map((value) => value * 1000),
+    apply: (mv) => changed(mv, (value) => value * 1000),
   },
   {
     name: 'coarse converter: steps of a quarter of its deflection',
     seenAt100Hz: true,
     apply(mv) {
       const step = (Math.max(...mv) - Math.min(...mv)) / 4
-      return mv.map((value) => Math.round(value / step) * step)
+      return changed(mv, (value) => Math.round(value / step) * step)
     },
   },
 ]

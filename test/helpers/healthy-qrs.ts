@@ -7,9 +7,10 @@ import { CARDIACNETS_V1 } from '../../shared/signal/profile.ts'
 import { WindowPreparer } from '../../shared/signal/window-preparer.ts'
 import { readRecording } from '../../streams/formats/index.ts'
 import { dataPath, headersIn, packedEcgs } from './data-folder.ts'
-import { syntheticRecording } from './recordings.ts'
+import { filled } from './filled.ts'
 
-const FOLDS = [1, 2, 3, 4, 5, 6, 7]
+/** Folds of PTB-XL on which choices may be made. */
+export const FOLDS: readonly number[] = [1, 2, 3, 4, 5, 6, 7]
 const GAIN_UV = 5
 
 export interface HealthyQrs {
@@ -20,11 +21,13 @@ export interface HealthyQrs {
   readonly lengthened: number[]
 }
 
-interface Label {
+export interface Label {
   readonly fold: number
   readonly sex: 'men' | 'women'
   /** An adult whose only diagnostic class is NORM. */
   readonly isNormal: boolean
+  /** SCP codes. */
+  readonly statements: readonly string[]
 }
 
 /** @param perFold normal ECGs of a fold at 100 Hz; with 0, nothing at 100 Hz is read */
@@ -51,12 +54,11 @@ export async function healthyQrs(perFold: number): Promise<HealthyQrs> {
       const before = exact.get(Number(id))
       if (!isCounted && before === undefined) continue
       const { measurements } = preparer.prepare({
-        ...syntheticRecording(),
         rateHz,
         leads: [...leads].map(([name, mv]) => ({
           name,
           gainUv: GAIN_UV,
-          samples: Int32Array.from(mv, (value) => Math.round((1000 * value) / GAIN_UV)),
+          samples: filled(new Int32Array(mv.length), (i) => Math.round((1000 * mv[i]!) / GAIN_UV)),
         })),
       })
       const qrsMs = measurements?.qrsMs
@@ -69,14 +71,15 @@ export async function healthyQrs(perFold: number): Promise<HealthyQrs> {
   return { at500Hz, at100Hz, lengthened }
 }
 
-/** By number. Columns: number, fold, age, sex (0 male), NORM, four other classes. */
-function readLabels(): ReadonlyMap<number, Label> {
+/** By number. Columns: number, fold, age, sex (0 male), NORM, four other classes, SCP codes. */
+export function readLabels(): ReadonlyMap<number, Label> {
   const lines = readFileSync(dataPath('ptbxl100', 'ptbxl_labels.csv'), 'utf8').trim().split('\n').slice(1)
   return new Map(
     lines.map((line) => {
-      const [id, fold, age, sex, norm, ...others] = line.split(',').slice(0, 9)
+      const [id, fold, age, sex, norm, ...others] = line.split(',')
+      const statements = others.pop()!.split(' ')
       const isNormal = norm === '1' && !others.includes('1') && Number(age) >= 18
-      return [Number(id), { fold: Number(fold), sex: sex === '0' ? 'men' : 'women', isNormal }]
+      return [Number(id), { fold: Number(fold), sex: sex === '0' ? 'men' : 'women', isNormal, statements }]
     }),
   )
 }

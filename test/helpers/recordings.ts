@@ -5,10 +5,14 @@
 import type { LeadName } from '../../shared/domain/leads.ts'
 import { LEADS } from '../../shared/domain/leads.ts'
 import { MISSING_SAMPLE, type RecordedLead, type Recording } from '../../shared/domain/recording.ts'
+import { filled } from './filled.ts'
 
 /** A lead's samples in mV, NaN where one is missing. */
 export function leadMv({ samples, gainUv }: RecordedLead): Float64Array {
-  return Float64Array.from(samples, (sample) => (sample === MISSING_SAMPLE ? Number.NaN : (sample * gainUv) / 1000))
+  return filled(new Float64Array(samples.length), (i) => {
+    const sample = samples[i]!
+    return sample === MISSING_SAMPLE ? Number.NaN : (sample * gainUv) / 1000
+  })
 }
 
 export interface SyntheticOptions {
@@ -55,11 +59,15 @@ export function syntheticRecording(options: SyntheticOptions = {}): Recording {
   const { rateHz = 500, seconds = 10, leads = LEADS, gainUv = 1 } = options
   const beats = syntheticBeats(options)
   const samples = Math.round(rateHz * seconds)
-  const wave = Float64Array.from({ length: samples }, (_, i) => {
+  const wave = filled(new Float64Array(samples), (i) => {
     const time = i / rateHz
     let sum = 0
     for (const beat of beats) {
-      for (const [delay, width, height] of WAVES) sum += height * Math.exp(-(((time - beat - delay) / width) ** 2) / 2)
+      for (const [delay, width, height] of WAVES) {
+        const widths = (time - beat - delay) / width
+        // Further away, `exp` is 0.
+        if (Math.abs(widths) < 39) sum += height * Math.exp(-(widths ** 2) / 2)
+      }
     }
     return sum
   })
@@ -69,7 +77,7 @@ export function syntheticRecording(options: SyntheticOptions = {}): Recording {
     leads: leads.map((name) => ({
       name,
       gainUv,
-      samples: Int32Array.from(wave, (value) => Math.round((value * VIEW[name] * 1000) / gainUv)),
+      samples: filled(new Int32Array(samples), (i) => Math.round((wave[i]! * VIEW[name] * 1000) / gainUv)),
     })),
   }
 }

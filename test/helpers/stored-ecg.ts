@@ -3,7 +3,7 @@
  * @module
  */
 import { putObject, waveformKey } from '../../shared/aws/payloads.ts'
-import { fileEcgId } from '../../shared/domain/ecg-id.ts'
+import { type EcgId, fileEcgId } from '../../shared/domain/ecg-id.ts'
 import type { Person, Recording } from '../../shared/domain/recording.ts'
 import type { Provenance } from '../../shared/domain/result.ts'
 import type { Origin } from '../../shared/messages.ts'
@@ -22,6 +22,8 @@ export interface StoredEcgOptions {
   readonly person?: Person
   readonly origin?: Origin
   readonly provenance?: Partial<Provenance>
+  /** Of an ECG that is stored already: a correction. */
+  readonly corrects?: { readonly ecgId: EcgId; readonly version: number }
 }
 
 /** @returns what was stored, with the clean window that was judged */
@@ -33,18 +35,20 @@ export async function storedEcg(
     heartRateBpm,
     person,
     origin = { kind: 'upload' },
+    corrects,
     ...rest
   }: StoredEcgOptions = {},
 ) {
   const chosen = chooseWindow(new WindowPreparer(CARDIACNETS_V1), recording, heartRateBpm)
-  const ecgId = fileEcgId({ tenant, sha256: chosen.inputSha256 })
+  const { ecgId, version } = corrects ?? { ecgId: fileEcgId({ tenant, sha256: chosen.inputSha256 }), version: 1 }
   const { provenance } = makeResult()
   const result = makeResult({
     ecgId,
+    version,
     quality: chosen.prepared.quality,
     provenance: { ...provenance, ...rest.provenance, inputSha256: chosen.inputSha256 },
   })
-  await putObject(aws.s3, BUCKET, waveformKey('raw', tenant, ecgId), encodeWaveform(recording))
+  await putObject(aws.s3, BUCKET, waveformKey('raw', tenant, ecgId, version), encodeWaveform(recording))
   await new ResultStore(aws.dynamo, TABLE).putOnce(tenant, origin, result, new Date(), person)
   return { ecgId, result, clean: chosen.prepared.clean! }
 }

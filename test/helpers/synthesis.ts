@@ -5,6 +5,7 @@
 import { makeDrawingBundle, TINY_BUNDLE } from '../../cdk/check/drawing-bundle.ts'
 import type { SynthesisManifest, View } from '../../shared/inference/synthesis-manifest.ts'
 import type { Cine } from '../../shared/inference/synthesizer.ts'
+import { filled } from './filled.ts'
 
 export { makeDrawingBundle, TINY_BUNDLE }
 
@@ -43,13 +44,13 @@ export function synthesisManifest(changes: Partial<SynthesisManifest> = {}): Syn
 /** A cine of a ring that beats on a striped ground. */
 export function beatingRing(view: View = 'sax', count = 50): Cine {
   const size = view === 'sax' ? 80 : 96
-  const frames = Uint8Array.from({ length: count * size * size }, (_, i) => {
+  const frames = filled(new Uint8Array(count * size * size), (i) => {
     const [frame, y, x] = [Math.floor(i / size ** 2), Math.floor(i / size) % size, i % size]
     const radius = Math.hypot(x - size / 2, y - size / 2)
     const inner = 18 + 6 * Math.cos((2 * Math.PI * frame) / count)
     if (radius < inner) return 200
     return radius < inner + 8 ? 60 : 100 + 30 * Math.sin(x / 5)
   })
-  const drawn = Float32Array.from(frames, (grey) => grey / 127.5 - 1)
+  const drawn = filled(new Float32Array(frames.length), (i) => frames[i]! / 127.5 - 1)
   return { view, frames, drawn, count, height: size, width: size, spacingMm: 1.8 }
 }

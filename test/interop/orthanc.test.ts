@@ -63,6 +63,7 @@ describe.skipIf(why !== undefined)(
         dicomFile(beatingRing('sax'), {
           drawing: {
             ecgId: fileEcgId({ tenant: 'test', sha256: 'c'.repeat(64) }),
+            version: 1,
             seed,
             sampler: 'distilled',
             steps: 8,

@@ -103,6 +103,7 @@ beforeAll(async () => {
     UPKEEP_QUEUE_URL: aws.intakeUrl,
     UPKEEP_DLQ_URL: dlqUrl,
     SYNTHESIS_RULES: JSON.stringify({
+      version: 1,
       bundleSha256: 'c'.repeat(64),
       samplers: ['full'],
       default: 'full',

@@ -13,12 +13,15 @@ import { save } from '../ecg/print.tsx'
 import { t, word, wordOr } from '../i18n/index.ts'
 import { estimate, moment, number, unitText } from '../ui/format.ts'
 import { Icon, Time, wordsOf } from '../ui/parts.tsx'
-import { isGoing, type Job, useJobs } from './jobs.ts'
+import { isGoing, type Job, nextSeed, useJobs } from './jobs.ts'
 import { Player } from './player.tsx'
 
 export function Cines({ ecgId, result }: { readonly ecgId: string; readonly result: Result }) {
-  const jobs = useJobs(ecgId)
-  const { all, shown, isFull, isListed, isAsking, error, nextSeed } = jobs
+  const { version } = result
+  const jobs = useJobs(ecgId, version)
+  const { all, shown, isFull, isListed, isAsking, error } = jobs
+  const ofVersion = all.value.filter((job) => job.version === version)
+  const seed = nextSeed(ofVersion)
   const cycleMs = 60_000 / (result.quality.heartRateBpm ?? 60)
   return (
     <section class="cines" aria-label={t('cines.title')}>
@@ -31,9 +34,9 @@ export function Cines({ ecgId, result }: { readonly ecgId: string; readonly resu
             type="button"
             class="push"
             disabled={isAsking.value || !isListed.value}
-            onClick={() => void jobs.ask(nextSeed.value)}
+            onClick={() => void jobs.ask(seed)}
           >
-            {all.value.length === 0 ? t('cines.ask') : t('cines.askAgain', { seed: nextSeed.value })}
+            {ofVersion.length === 0 ? t('cines.ask') : t('cines.askAgain', { seed })}
           </button>
         )}
       </header>
@@ -43,11 +46,18 @@ export function Cines({ ecgId, result }: { readonly ecgId: string; readonly resu
         </p>
       )}
       {(all.value.length > 1 || shown.value.length < all.value.length) && (
-        <Seeds all={all.value} shown={shown.value} isFull={isFull.value} onToggle={jobs.toggle} />
+        <Seeds all={all.value} shown={shown.value} version={version} isFull={isFull.value} onToggle={jobs.toggle} />
       )}
       <div class="jobs">
         {shown.value.map((job) => (
-          <JobView key={job.jobId} job={job} cycleMs={cycleMs} onRetry={() => void jobs.ask(job.seed)} />
+          <JobView
+            key={job.jobId}
+            job={job}
+            newest={version}
+            hasNewer={ofVersion.some((other) => other.seed === job.seed && other.sampler === job.sampler)}
+            cycleMs={cycleMs}
+            onAsk={() => void jobs.ask(job.seed, job.jobId)}
+          />
         ))}
       </div>
     </section>
@@ -57,19 +67,25 @@ export function Cines({ ecgId, result }: { readonly ecgId: string; readonly resu
 interface SeedsProps {
   readonly all: readonly Job[]
   readonly shown: readonly Job[]
+  /** Newest of the ECG. */
+  readonly version: number
   readonly isFull: boolean
   readonly onToggle: (jobId: string) => void
 }
 
 /** A button for each job of the ECG; those that are pressed are shown side by side. */
-function Seeds({ all, shown, isFull, onToggle }: SeedsProps) {
+function Seeds({ all, shown, version, isFull, onToggle }: SeedsProps) {
   return (
     <fieldset class="seeds">
       <legend class="sr">{t('cines.which')}</legend>
-      {all.map(({ jobId, seed, status, sampler, submittedAt }) => {
+      {all.map(({ jobId, version: of, seed, status, sampler, submittedAt }) => {
         const isShown = shown.some((job) => job.jobId === jobId)
-        const hasTwin = all.some((other) => other.jobId !== jobId && other.seed === seed)
-        const notes = [...(hasTwin ? [moment(submittedAt)] : []), ...(status === 'done' ? [] : [word('cmr', status)])]
+        const hasTwin = all.some((other) => other.jobId !== jobId && other.seed === seed && other.version === of)
+        const notes = [
+          ...(of < version ? [t('cines.version', { version: of })] : []),
+          ...(hasTwin ? [moment(submittedAt)] : []),
+          ...(status === 'done' ? [] : [word('cmr', status)]),
+        ]
         return (
           <button
             key={jobId}
@@ -89,12 +105,16 @@ function Seeds({ all, shown, isFull, onToggle }: SeedsProps) {
 
 interface JobProps {
   readonly job: Job
+  /** Newest version of the ECG. */
+  readonly newest: number
+  /** The newest version was drawn from the same seed. */
+  readonly hasNewer: boolean
   readonly cycleMs: number
-  readonly onRetry: () => void
+  readonly onAsk: () => void
 }
 
-function JobView({ job, cycleMs, onRetry }: JobProps) {
-  const { status, step, steps, seed, sampler, artifacts, reason, field, jobId, submittedAt } = job
+function JobView({ job, newest, hasNewer, cycleMs, onAsk }: JobProps) {
+  const { version, status, step, steps, seed, sampler, artifacts, reason, field, jobId, submittedAt } = job
   const cancel = () => wanted(api.DELETE('/v1/cmr/{jobId}', { params: { path: { jobId } } })).catch(() => {})
   return (
     <article class="job" data-status={status}>
@@ -104,6 +124,16 @@ function JobView({ job, cycleMs, onRetry }: JobProps) {
           {sampler}, <Time iso={submittedAt} />
         </small>
       </header>
+      {version < newest && (
+        <p class="outdated" role="note">
+          {t('cines.outdated', { version })}{' '}
+          {may('cmr:request') && !hasNewer && (
+            <button type="button" onClick={onAsk}>
+              {t('cines.askNewest', { version: newest })}
+            </button>
+          )}
+        </p>
+      )}
       {isGoing(job) && (
         <div class="progress" role="status">
           <progress
@@ -124,9 +154,11 @@ function JobView({ job, cycleMs, onRetry }: JobProps) {
       {(status === 'failed' || status === 'cancelled') && (
         <p class="refusal">
           {status === 'cancelled' ? word('cmr', status) : wordsOf(new ApiError(422, { code: reason, field }))}{' '}
-          <button type="button" onClick={onRetry}>
-            {t('action.retry')}
-          </button>
+          {version === newest && (
+            <button type="button" onClick={onAsk}>
+              {t('action.retry')}
+            </button>
+          )}
         </p>
       )}
       {status === 'done' && artifacts !== undefined && <Drawn job={job} cycleMs={cycleMs} />}

@@ -17,7 +17,7 @@ const MOST_SHOWN = 4
 const POLL_MS = 4_000
 
 interface Jobs {
-  /** By seed. */
+  /** By version of the ECG, then seed. */
   readonly all: ReadonlySignal<readonly Job[]>
   readonly shown: ReadonlySignal<readonly Job[]>
   readonly isFull: ReadonlySignal<boolean>
@@ -25,23 +25,35 @@ interface Jobs {
   readonly isListed: ReadonlySignal<boolean>
   readonly isAsking: ReadonlySignal<boolean>
   readonly error: ReadonlySignal<ApiError | undefined>
-  /** Lowest seed without a job. */
-  readonly nextSeed: ReadonlySignal<number>
   toggle(jobId: string): void
-  /** Requests a job and shows it. */
-  ask(seed: number): Promise<void>
+  /** Requests a job, of the ECG's newest version, and shows it (instead of another). */
+  ask(seed: number, instead?: string): Promise<void>
 }
 
 export const isGoing = ({ status }: Job) => status === 'queued' || status === 'starting' || status === 'running'
 
-/** Jobs that are shown when an ECG is opened: those that are being drawn, otherwise the newest that is done. */
-function shownFirst(newestFirst: readonly Job[]): readonly Job[] {
-  const going = newestFirst.filter(isGoing)
-  const done = newestFirst.filter(({ status }) => status === 'done')
-  return going.length > 0 ? going.slice(0, MOST_SHOWN) : done.slice(0, 1)
+/** Lowest seed without a job. */
+export function nextSeed(jobs: readonly Job[]): number {
+  const taken = new Set(jobs.map(({ seed }) => seed))
+  let seed = 0
+  while (taken.has(seed)) seed++
+  return seed
 }
 
-export function useJobs(ecgId: string): Jobs {
+/**
+ * Jobs that are shown when an ECG is opened: those that are being drawn, otherwise the newest that is done. A drawing of an earlier version
+ * of the ECG is shown when there is no other.
+ */
+function shownFirst(newestFirst: readonly Job[], version: number): readonly Job[] {
+  const going = newestFirst.filter(isGoing)
+  const done = newestFirst.filter(({ status }) => status === 'done')
+  return going.length > 0
+    ? going.slice(0, MOST_SHOWN)
+    : [done.find((job) => job.version === version) ?? done[0]].filter((job) => job !== undefined)
+}
+
+/** @param version newest version of the ECG */
+export function useJobs(ecgId: string, version: number): Jobs {
   const all = useSignal<readonly Job[]>([])
   const shownIds = useSignal<readonly string[]>([])
   const isListed = useSignal(false)
@@ -49,18 +61,12 @@ export function useJobs(ecgId: string): Jobs {
   const error = useSignal<ApiError | undefined>(undefined)
   const shown = useComputed(() => all.value.filter(({ jobId }) => shownIds.value.includes(jobId)))
   const isFull = useComputed(() => shown.value.length >= MOST_SHOWN)
-  const nextSeed = useComputed(() => {
-    const taken = new Set(all.value.map(({ seed }) => seed))
-    let seed = 0
-    while (taken.has(seed)) seed++
-    return seed
-  })
 
   const put = (...jobs: readonly Job[]) => {
     const ids = new Set(jobs.map(({ jobId }) => jobId))
     const others = all.peek().filter(({ jobId }) => !ids.has(jobId))
     all.value = [...others, ...jobs].toSorted(
-      (a, b) => a.seed - b.seed || Date.parse(a.submittedAt) - Date.parse(b.submittedAt),
+      (a, b) => a.version - b.version || a.seed - b.seed || Date.parse(a.submittedAt) - Date.parse(b.submittedAt),
     )
   }
   const show = (...ids: readonly string[]) => {
@@ -94,7 +100,7 @@ export function useJobs(ecgId: string): Jobs {
         // What arrived meanwhile is newer.
         const ids = new Set(all.peek().map(({ jobId }) => jobId))
         put(...items.filter(({ jobId }) => !ids.has(jobId)))
-        show(...shownFirst(items).map(({ jobId }) => jobId))
+        show(...shownFirst(items, version).map(({ jobId }) => jobId))
         isListed.value = true
       },
       (cause) => {
@@ -115,18 +121,18 @@ export function useJobs(ecgId: string): Jobs {
     isListed,
     isAsking,
     error,
-    nextSeed,
     toggle: (jobId) => {
       const isShown = shownIds.peek().includes(jobId)
       if (isShown) shownIds.value = shownIds.peek().filter((id) => id !== jobId)
       else show(jobId)
     },
-    ask: async (seed) => {
+    ask: async (seed, instead) => {
       isAsking.value = true
       error.value = undefined
       try {
         const job = await wanted(api.POST('/v1/ecgs/{id}/cmr', { params: { path: { id: ecgId } }, body: { seed } }))
         put(job)
+        shownIds.value = shownIds.peek().filter((id) => id !== instead)
         show(job.jobId)
       } catch (cause) {
         error.value = toApiError(cause)

@@ -251,6 +251,15 @@ export const en = {
   'indices.ranges':
     'Normal range (shaded): 95% of healthy people of the same sex, {from} to {to} years, {source}. For volumes, the widest of three age groups.',
   'indices.normal': 'normal {low}–{high}',
+  'indices.virtual': 'virtual {low}–{high}',
+  'indices.virtualTitle': 'healthy virtual people, not patients',
+  'indices.virtualAlike':
+    'Healthy virtual people, not patients (dashed): the middle 90% of {count} simulated people of the same sex, {from} to {to} years.',
+  'indices.virtualEverybody':
+    'Healthy virtual people, not patients (dashed): the middle 90% of {count} simulated people, men and women of {from} to {to} years, because sex or age is not known.',
+  'indices.virtualMeaning':
+    'Not a normal range: it shows the place of the estimate among people like those that the network learned from. With a low r, nearly every estimate lies inside.',
+  'indices.virtualNobody': 'Healthy virtual people are not shown: none of them has this age.',
   'indices.noRangeBecause': 'No normal range{of}: {reason}',
   'noRange.not-checked': 'figures are published, but have not been checked for this page.',
   'noRange.methods-differ': 'published figures differ between methods by as much as between health and disease.',
@@ -342,6 +351,9 @@ export const en = {
   'cines.ask': 'Draw cines',
   'cines.askAgain': 'Draw another (seed {seed})',
   'cines.seed': 'Seed {seed}',
+  'cines.version': 'version {version}',
+  'cines.outdated': 'Drawn from version {version}. The ECG was corrected since.',
+  'cines.askNewest': 'Draw from version {version}',
   'cines.which': 'Drawings that are shown',
   'cines.step': 'Step {step} of {steps}',
   'cines.sax': 'Short axis',

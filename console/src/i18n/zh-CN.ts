@@ -249,6 +249,14 @@ export const zh: Words = {
   'indices.ranges':
     '正常范围（阴影）：同性别、{from} 至 {to} 岁健康人群的 95%，{source}。容积取三个年龄组中最宽的界限。',
   'indices.normal': '正常 {low}–{high}',
+  'indices.virtual': '虚拟 {low}–{high}',
+  'indices.virtualTitle': '健康的虚拟人，不是患者',
+  'indices.virtualAlike': '健康的虚拟人，不是患者（虚线）：{count} 名同性别、{from} 至 {to} 岁模拟人的中间 90%。',
+  'indices.virtualEverybody':
+    '健康的虚拟人，不是患者（虚线）：{count} 名 {from} 至 {to} 岁模拟男女的中间 90%，因为性别或年龄未知。',
+  'indices.virtualMeaning':
+    '不是正常范围：它表示估计值在与网络学习所用的人相似的人群中的位置。r 低时，几乎所有估计值都在范围内。',
+  'indices.virtualNobody': '不显示健康的虚拟人：其中没有这一年龄的人。',
   'indices.noRangeBecause': '无正常范围{of}：{reason}',
   'noRange.not-checked': '已有公开数据，但尚未为本页核实。',
   'noRange.methods-differ': '不同测量方法的公开数据之间的差异，与健康和患病之间的差异相当。',
@@ -339,6 +347,9 @@ export const zh: Words = {
   'cines.ask': '绘制影像',
   'cines.askAgain': '再绘一次（种子 {seed}）',
   'cines.seed': '种子 {seed}',
+  'cines.version': '第 {version} 版',
+  'cines.outdated': '由第 {version} 版绘制。此后心电图已更正。',
+  'cines.askNewest': '由第 {version} 版绘制',
   'cines.which': '显示的绘制结果',
   'cines.step': '第 {step} 步，共 {steps} 步',
   'cines.sax': '短轴',

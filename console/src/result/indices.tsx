@@ -10,6 +10,7 @@ import {
   referenceRange,
 } from '../../../shared/domain/reference-ranges.ts'
 import type { IndexEstimate } from '../../../shared/domain/result.ts'
+import { type VirtualPeople, virtualPeople } from '../../../shared/domain/virtual-ranges.ts'
 import { t, word, wordOr } from '../i18n/index.ts'
 import { estimate, number, unitText } from '../ui/format.ts'
 import { BullsEye } from './bulls-eye.tsx'
@@ -38,11 +39,17 @@ interface IndicesProps {
 }
 
 export function Indices({ indices, person = {} }: IndicesProps) {
+  const virtual = virtualPeople(person)
   return (
     <section class="indices">
       <h2>{t('indices.title')}</h2>
       <p class="hint">{t('indices.hint')}</p>
-      <p class="hint">{t('indices.ranges', { source: citation, from: fromYears, to: toYears })}</p>
+      <p class="hint">
+        <Key is="normal" /> {t('indices.ranges', { source: citation, from: fromYears, to: toYears })}
+      </p>
+      <p class="hint" data-virtual={virtual === undefined ? 'nobody' : (virtual.sex ?? 'everybody')}>
+        <Key is="virtual" /> {aboutVirtual(virtual)}
+      </p>
       {GROUPS.map(([group, begin, end], i) => {
         const members = indices.slice(begin, end)
         if (members.length === 0) return null
@@ -67,7 +74,7 @@ export function Indices({ indices, person = {} }: IndicesProps) {
               </thead>
               <tbody>
                 {members.map((index) => (
-                  <Row key={index.id} index={index} range={ranges.get(index.id)} />
+                  <Row key={index.id} index={index} range={ranges.get(index.id)} virtual={virtual} />
                 ))}
               </tbody>
             </table>
@@ -81,6 +88,26 @@ export function Indices({ indices, person = {} }: IndicesProps) {
       })}
     </section>
   )
+}
+
+/** The look of a range, for the legend. */
+function Key({ is }: { readonly is: 'normal' | 'virtual' }) {
+  return (
+    <svg class="key" viewBox="0 0 24 10" aria-hidden="true">
+      <rect class={is} x="1" y="1" width="22" height="8" />
+    </svg>
+  )
+}
+
+function aboutVirtual(people: VirtualPeople | undefined): string {
+  if (people === undefined) return t('indices.virtualNobody')
+  const { sex, count, fromYears: from, toYears: to } = people
+  const who = t(sex === undefined ? 'indices.virtualEverybody' : 'indices.virtualAlike', {
+    count: number(count),
+    from,
+    to,
+  })
+  return `${who} ${t('indices.virtualMeaning')}`
 }
 
 /** Names the indices to which a reason applies, if it does not apply to the whole group. */
@@ -110,10 +137,14 @@ const reliability = (correlation: number) =>
 interface RowProps {
   readonly index: IndexEstimate
   readonly range: ReferenceRange | NoRange | undefined
+  /** Whose range is shown where there is no normal one. */
+  readonly virtual: VirtualPeople | undefined
 }
 
-function Row({ index, range: known }: RowProps) {
-  const range = typeof known === 'object' ? known : undefined
+function Row({ index, range: known, virtual }: RowProps) {
+  const normal = typeof known === 'object' ? known : undefined
+  const range = normal ?? virtual?.rangeOf(index.id)
+  const kind = normal === undefined ? 'virtual' : 'normal'
   const [from, to] = spanOf(index, range)
   const { name, value, unit, low, high, correlation, evidence, id } = index
   const at = (x: number) => (100 * (x - from)) / (to - from)
@@ -127,7 +158,7 @@ function Row({ index, range: known }: RowProps) {
       <td class="interval" title={`90%: ${estimate(low)}–${estimate(high)} ${unitText(unit)}`}>
         <svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">
           {range !== undefined && (
-            <rect class="normal" x={at(range.low)} y="0" width={at(range.high) - at(range.low)} height="10" />
+            <rect class={kind} x={at(range.low)} y="0.5" width={at(range.high) - at(range.low)} height="9" />
           )}
           <rect x={at(low)} y="4" width={at(high) - at(low)} height="2" />
           <rect class="value" x={at(value) - 1} y="1.5" width="2" height="7" />
@@ -136,8 +167,9 @@ function Row({ index, range: known }: RowProps) {
           {estimate(low)} – {estimate(high)}
         </span>
         {range !== undefined && (
-          <span class="num range normal">
-            {t('indices.normal', { low: estimate(range.low), high: estimate(range.high) })}
+          <span class={`num range ${kind}`} title={kind === 'virtual' ? t('indices.virtualTitle') : undefined}>
+            {t(`indices.${kind}`, { low: estimate(range.low), high: estimate(range.high) })}
+            {kind === 'virtual' && <span class="sr"> ({t('indices.virtualTitle')})</span>}
           </span>
         )}
       </td>

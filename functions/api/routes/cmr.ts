@@ -44,7 +44,8 @@ const submitRoute = createRoute({
   path: '/v1/ecgs/{id}/cmr',
   summary: 'Request synthetic cines of an ECG',
   description:
-    'The same ECG, seed and sampler are the same job, drawn once; one that failed or was cancelled begins anew.',
+    'Draws from the newest version of the ECG. The same version, seed and sampler are the same job, drawn once; ' +
+    'one that failed or was cancelled begins anew.',
   security: needs('cmr:request'),
   middleware: [requireScope('cmr:request'), boundedBody({ maxBytes: 4096, timeoutMs: 10_000 })] as const,
   request: {
@@ -120,11 +121,12 @@ export function cmrRoutes({ results, jobs, s3, bucket, sqs, synthesis, ...quota 
     const { tenant } = c.get('caller')
     const ecgId = ecgIdParam(c.req.valid('param').id)
     const { seed, sampler: wanted } = CmrRequest.parse(c.req.valid('json') ?? {})
-    checkDrawable(await screened(tenant, ecgId), synthesis?.rules)
+    const result = await screened(tenant, ecgId)
+    checkDrawable(result, synthesis?.rules)
     const { rules, queueUrl } = synthesis!
     const sampler = wanted ?? rules.default
     if (!rules.samplers.includes(sampler)) throw new CodedError('field-invalid', { field: 'sampler' })
-    const drawing = { ecgId, bundleSha256: rules.bundleSha256, seed, sampler }
+    const drawing = { ecgId, version: result.version, bundleSha256: rules.bundleSha256, seed, sampler }
     const known = await jobs.get(tenant, cmrJobId(drawing))
     const isNew = known === undefined || known.status === 'failed' || known.status === 'cancelled'
     if (isNew) await take(quota, 'cinesPerDay', c.get('caller'))
@@ -208,12 +210,14 @@ export function cmrRoutes({ results, jobs, s3, bucket, sqs, synthesis, ...quota 
 }
 
 function view(job: CmrJob) {
-  const { jobId, ecgId, status, step, steps, seed, sampler, reason, field, artifacts, submittedAt, updatedAt } = job
+  const { jobId, ecgId, version, status, step, steps, seed, sampler } = job
+  const { reason, field, artifacts, submittedAt, updatedAt } = job
   return {
     jobId,
     ecgId,
     status,
     ...(step === undefined ? {} : { step, steps }),
+    version,
     seed,
     sampler,
     ...(reason === undefined ? {} : { reason, field }),

@@ -31,7 +31,7 @@ export interface DicomOptions {
 /** The file of the object. The mark is below the image (`withMark`), so it has `MARK_ROWS` more rows than the cine. */
 export function dicomFile(cine: Cine, { drawing, model, codeVersion, cycleMs }: DicomOptions): Uint8Array {
   const { view, frames, count, height, width, spacingMm } = cine
-  const { ecgId, seed, sampler, steps, guidance, modelSha256 } = drawing
+  const { ecgId, version, seed, sampler, steps, guidance, modelSha256 } = drawing
   const sopInstanceUid = instanceUid(drawing, view)
   const title = `SYNTHETIC cine, ${VIEW_TITLES[view]}, drawn from an ECG`
   const pixels = withMark(frames, count, height, width)
@@ -85,7 +85,7 @@ export function dicomFile(cine: Cine, { drawing, model, codeVersion, cycleMs }: 
         ],
       },
     ],
-    DerivationDescription: `SYNTHETIC: drawn by a diffusion model from ECG ${ecgId}; no scanner took it. ${NOTICE}`,
+    DerivationDescription: `SYNTHETIC: drawn by a diffusion model from ECG ${ecgId}, version ${version}; no scanner took it. ${NOTICE}`,
     ImageComments: `${title}. ${NOTICE}`,
     InstanceNumber: 1,
     PatientOrientation: '',

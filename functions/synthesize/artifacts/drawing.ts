@@ -10,6 +10,8 @@ import type { View } from '../../../shared/inference/synthesis-manifest.ts'
 /** Everything that the pixels of a drawing depend on. */
 export interface Drawing {
   readonly ecgId: EcgId
+  /** Version of the ECG. */
+  readonly version: number
   readonly seed: number
   readonly sampler: string
   readonly steps: number
@@ -24,6 +26,8 @@ export const seriesUid = (drawing: Drawing, view: View) => uid('series', drawing
 export const instanceUid = (drawing: Drawing, view: View) => uid('instance', drawing, view)
 
 function uid(level: string, drawing: Drawing, view?: View): string {
-  const { ecgId, seed, sampler, steps, guidance, modelSha256 } = drawing
-  return uidOf([level, ecgId, seed, sampler, steps, guidance, modelSha256, view])
+  const { ecgId, version, seed, sampler, steps, guidance, modelSha256 } = drawing
+  // Drawings from before there were versions have none.
+  const corrected = version === 1 ? [] : [version]
+  return uidOf([level, ecgId, seed, sampler, steps, guidance, modelSha256, view, ...corrected])
 }

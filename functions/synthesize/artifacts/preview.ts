@@ -25,18 +25,28 @@ export async function previewWebp(cine: Cine, cycleMs: number): Promise<Uint8Arr
     .toBuffer()
 }
 
-/** Enlarges frame by frame: in one tall image, each frame's edge would blend with its neighbour's. */
+/** Rows that repeat a frame's edge: more than the kernel of the enlargement reaches. */
+const EDGE_ROWS = 4
+
+/** Enlarges all frames as one tall image, in which each frame has its edges repeated, so that it does not blend with its neighbour. */
 async function enlarged({ frames, count, height, width }: Cine): Promise<Uint8Array> {
-  const pixels = height * width
-  const output = new Uint8Array(count * pixels * SCALE ** 2)
+  const tall = height + 2 * EDGE_ROWS
+  const input = new Uint8Array(count * tall * width)
+  for (let row = 0; row < count * tall; row++) {
+    const y = Math.min(height - 1, Math.max(0, (row % tall) - EDGE_ROWS))
+    const from = (Math.floor(row / tall) * height + y) * width
+    input.set(frames.subarray(from, from + width), row * width)
+  }
+  const { data } = await sharp(input, { raw: { width, height: count * tall, channels: 1 } })
+    .resize(SCALE * width, SCALE * count * tall, { kernel: 'cubic', fit: 'fill' })
+    .extractChannel(0)
+    .raw()
+    .toBuffer({ resolveWithObject: true })
+  const pixels = SCALE ** 2 * height * width
+  const output = new Uint8Array(count * pixels)
   for (let frame = 0; frame < count; frame++) {
-    const raw = { width, height, channels: 1 } as const
-    const { data } = await sharp(frames.subarray(frame * pixels, (frame + 1) * pixels), { raw })
-      .resize(SCALE * width, SCALE * height, { kernel: 'cubic', fit: 'fill' })
-      .extractChannel(0)
-      .raw()
-      .toBuffer({ resolveWithObject: true })
-    output.set(data, frame * pixels * SCALE ** 2)
+    const from = (frame * tall + EDGE_ROWS) * width * SCALE ** 2
+    output.set(data.subarray(from, from + pixels), frame * pixels)
   }
   return output
 }

@@ -33,6 +33,8 @@ export interface DrawnView {
 
 export interface CineOptions {
   readonly ecgId: string
+  /** Version of the ECG that it was drawn from. */
+  readonly version: number
   readonly seed: number
   readonly sampler: string
   /** `Patient/123` */
@@ -49,8 +51,8 @@ export interface CineOptions {
 
 /** Makes the transaction for a drawing. Every create is conditional on the drawing's identity, so that a retry makes no duplicate. */
 export function cineBundle(options: CineOptions): Bundle {
-  const { model, ecgId, seed, sampler } = options
-  const drawing = `${ecgId}/${seed}/${sampler}/${model.sha256}`
+  const { model, ecgId, version, seed, sampler } = options
+  const drawing = `${ecgId}/${seed}/${sampler}/${model.sha256}${version === 1 ? '' : `/v${version}`}`
   const device = modelEntry('Model that draws cines from ECGs', model.bundle, model.sha256)
   const study = entry(imagingStudy(options, drawing), `identifier=${CINE_ID}|${drawing}`)
   const previews = options.views.map((view) => {
@@ -65,7 +67,7 @@ const synthetic = () => ({ ...meta(), tag: [{ ...SYNTHETIC }] })
 const title = (view: DrawnView) => `SYNTHETIC cine, ${VIEW_NAMES[view.view]}, drawn from an ECG`
 
 function imagingStudy(options: CineOptions, drawing: string): ImagingStudy {
-  const { patient, encounter, studyUid, views, drawnAt, ecgId } = options
+  const { patient, encounter, studyUid, views, drawnAt, ecgId, version } = options
   return {
     resourceType: 'ImagingStudy',
     meta: synthetic(),
@@ -81,7 +83,7 @@ function imagingStudy(options: CineOptions, drawing: string): ImagingStudy {
     started: drawnAt.toISOString(),
     numberOfSeries: views.length,
     numberOfInstances: views.length,
-    description: 'SYNTHETIC cardiac cines, drawn by a model from an ECG; not an examination',
+    description: `SYNTHETIC cardiac cines, drawn by a model from version ${version} of an ECG; not an examination`,
     note: [{ text: NOTICE }],
     series: views.map((view, index) => ({
       uid: view.seriesUid,
@@ -102,7 +104,7 @@ function imagingStudy(options: CineOptions, drawing: string): ImagingStudy {
 }
 
 function preview(
-  { patient, encounter, source, drawnAt }: CineOptions,
+  { patient, encounter, source, drawnAt, version }: CineOptions,
   view: DrawnView,
   name: string,
   device: Reference<Device>,
@@ -118,7 +120,7 @@ function preview(
     subject: { reference: patient },
     date: drawnAt.toISOString(),
     author: [device],
-    description: `${title(view)}. ${NOTICE}`,
+    description: `${title(view)}, version ${version}. ${NOTICE}`,
     content: [
       {
         attachment: {

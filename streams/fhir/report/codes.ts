@@ -15,7 +15,7 @@ const SNOMED = 'http://snomed.info/sct'
 export const RESULT_ID = 'urn:cardiacnets:result'
 export const ECG_ID = 'urn:cardiacnets:ecg'
 export const SESSION_ID = 'urn:cardiacnets:session'
-/** Of one drawing: (ECG, seed, sampler, model), so that drawing the same again makes no duplicate. */
+/** Of one drawing: (ECG, its version if above 1, seed, sampler, model), so that drawing the same again makes no duplicate. */
 export const CINE_ID = 'urn:cardiacnets:cine'
 export const MODEL_ID = 'urn:cardiacnets:model-sha256'
 export const INPUT_ID = 'urn:cardiacnets:input-sha256'

@@ -134,7 +134,9 @@ function decode(
 function readRaw(bytes: Uint8Array, count: number, field: string): Int32Array {
   if (bytes.length < count * 2) throw new CodedError('payload-malformed', { field, expectedBytes: count * 2 })
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  return Int32Array.from({ length: count }, (_, i) => view.getInt16(i * 2, true))
+  const samples = new Int32Array(count)
+  for (let i = 0; i < count; i++) samples[i] = view.getInt16(i * 2, true)
+  return samples
 }
 
 function required(sections: ReadonlyMap<number, ByteReader>, id: number): ByteReader {

@@ -29,18 +29,22 @@ function siteOf(port: number) {
 const descriptions = async (assemblyDir: string) => JSON.stringify((await readTemplate(assemblyDir)).Resources)
 
 describe('the assembly of the local stack', () => {
-  it('is reused by the next start, and made again for another bundle', async () => {
+  it('is reused by the next start, made again for another bundle, and reused for that one in another folder', async () => {
     const first = await synthesize(temporaryFolder(), SITE)
     const again = await synthesize(temporaryFolder(), SITE)
     expect(await fileOf(again)).toBe(await fileOf(first))
 
-    process.env.MODEL_DIR = otherBundle(temporaryFolder())
     onTestFinished(() => {
       delete process.env.MODEL_DIR
     })
+    process.env.MODEL_DIR = otherBundle(temporaryFolder())
     const other = await synthesize(temporaryFolder(), SITE)
     expect(await descriptions(first)).not.toContain('@9.9.9 ')
     expect(await descriptions(other)).toContain('@9.9.9 ')
+
+    process.env.MODEL_DIR = otherBundle(temporaryFolder())
+    const elsewhere = await synthesize(temporaryFolder(), SITE)
+    expect(await fileOf(elsewhere)).toBe(await fileOf(other))
   }, 120_000)
 
   it('is reused by a start on other ports, with these ports', async () => {

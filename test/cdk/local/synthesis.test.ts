@@ -1,5 +1,6 @@
 import { openAsBlob } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type LocalStack, startLocalStack } from '../../../cdk/local/stack.ts'
 import { makeDrawingBundle } from '../../helpers/synthesis.ts'
@@ -40,7 +41,10 @@ beforeAll(async () => {
   const upload = await fetch(`${stack.apiUrl}/v1/ecgs?device=holter-7`, { method: 'POST', body: form })
   ecg = `${stack.apiUrl}${upload.headers.get('location')}`
   let status = 202
-  while (status === 202) status = (await fetch(ecg)).status
+  while (status === 202) {
+    await pause(50)
+    status = (await fetch(ecg)).status
+  }
 }, 300_000)
 
 afterAll(async () => {
@@ -101,7 +105,10 @@ describe('the local stack with synthesis', () => {
   it('stops a cancelled job, and draws it on a new request', async () => {
     const { jobId } = await jobOf(await submit({ seed: 1, sampler: 'full' }))
     let job: Job | undefined
-    while (job?.status !== 'running') job = await jobOf(await fetch(`${stack.apiUrl}/v1/cmr/${jobId}`))
+    while (job?.status !== 'running') {
+      await pause(50)
+      job = await jobOf(await fetch(`${stack.apiUrl}/v1/cmr/${jobId}`))
+    }
 
     const cancelled = await jobOf(await fetch(`${stack.apiUrl}/v1/cmr/${jobId}`, { method: 'DELETE' }))
     await log.until((lines) => lines.some((line) => line.includes('"message":"nothing"')))
@@ -121,6 +128,7 @@ describe('the local stack with synthesis', () => {
     }
     let studies: Found = { total: 0, entry: [] }
     while (studies.total === 0) {
+      await pause(50)
       const response = await fetch(`${stack.site.ehr!.baseUrl}/ImagingStudy?patient=Patient/p1`)
       studies = (await response.json()) as Found // a searchset, or the test fails
     }

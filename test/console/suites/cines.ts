@@ -9,6 +9,7 @@ const FIRST = Date.parse('2026-01-01T08:00:00Z')
 const job = (ecgId: string, seed: number, of: object = { status: 'done', artifacts: [] }) => ({
   jobId: `00000000-0000-5000-8000-${String(seed).padStart(12, '0')}`,
   ecgId,
+  version: 1,
   seed,
   sampler: 'distilled',
   submittedAt: new Date(FIRST + seed * 60_000).toISOString(),

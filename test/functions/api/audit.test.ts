@@ -89,7 +89,7 @@ const ecgFile = () => writeWaveform(syntheticRecording({ seconds: 0.4, rateHz: 2
 async function anEcg() {
   const { ecgId, result } = await storedEcg(api, tenant)
   await api.attributions.begin(tenant, result, new Date())
-  const drawing = { ecgId, bundleSha256: 'c'.repeat(64), seed: 3, sampler: 'full' }
+  const drawing = { ecgId, version: 1, bundleSha256: 'c'.repeat(64), seed: 3, sampler: 'full' }
   return { ecgId, jobId: (await api.jobs.submit(tenant, drawing, new Date())).jobId }
 }
 

@@ -34,6 +34,7 @@ const submit = (ecgId: string, body?: object, as = tenant, claims = {}) =>
 interface Job {
   readonly jobId: string
   readonly status: string
+  readonly version: number
   readonly artifacts?: readonly { readonly name: string; readonly href: string }[]
 }
 
@@ -62,7 +63,7 @@ describe('POST /v1/ecgs/{id}/cmr', () => {
     const response = await submit(ecgId, { seed: 7, sampler: 'full' })
 
     const { bundleSha256 } = SYNTHESIS_RULES
-    const jobId = cmrJobId({ ecgId, bundleSha256, seed: 7, sampler: 'full' })
+    const jobId = cmrJobId({ ecgId, version: 1, bundleSha256, seed: 7, sampler: 'full' })
     expect(response.status).toBe(202)
     expect(response.headers.get('location')).toBe(`/v1/cmr/${jobId}`)
     expect(await jobOf(response)).toMatchObject({ jobId, ecgId, status: 'queued', seed: 7, synthetic: true })
@@ -78,6 +79,19 @@ describe('POST /v1/ecgs/{id}/cmr', () => {
     expect(second).toEqual(first)
     expect(await api.jobs.ofEcg(tenant, ecgId)).toHaveLength(1)
     await queued()
+  })
+
+  it('draws a corrected ECG anew, and says of each drawing from which version it is', async () => {
+    const { ecgId } = await api.screened(tenant)
+    const before = await jobOf(await submit(ecgId))
+    await api.screened(tenant, { ecgId, version: 2 })
+
+    const after = await jobOf(await submit(ecgId))
+
+    const { items } = (await (await api.as(tenant, `/v1/ecgs/${ecgId}/cmr`)).json()) as { items: readonly Job[] }
+    expect([before.version, after.version]).toEqual([1, 2])
+    expect(new Set(items.map(({ jobId }) => jobId))).toEqual(new Set([before.jobId, after.jobId]))
+    expect(await queued()).toMatchObject([{ jobId: before.jobId }, { jobId: after.jobId }])
   })
 
   it('does not queue a running job again', async () => {
@@ -189,7 +203,7 @@ describe('GET /v1/ecgs/{id}/cmr', () => {
   it('lists the jobs of an ECG, newest first, each as its own route answers', async () => {
     const { ecgId, jobId } = await done()
     const { ecgId: another } = await api.screened(tenant)
-    const drawing = { ecgId, bundleSha256: 'c'.repeat(64), sampler: 'full' }
+    const drawing = { ecgId, version: 1, bundleSha256: 'c'.repeat(64), sampler: 'full' }
     const later = (ms: number) => new Date(Date.now() + ms)
     const second = await api.jobs.submit(tenant, { ...drawing, seed: 1 }, later(2000))
     const first = await api.jobs.submit(tenant, { ...drawing, seed: 2 }, later(1000))
@@ -207,7 +221,7 @@ describe('GET /v1/ecgs/{id}/cmr', () => {
 
   it('lists at most a hundred, and those are the newest', async () => {
     const { ecgId } = await api.screened(tenant)
-    const drawing = { ecgId, bundleSha256: 'c'.repeat(64), sampler: 'full' }
+    const drawing = { ecgId, version: 1, bundleSha256: 'c'.repeat(64), sampler: 'full' }
     const seeds = Array.from({ length: 103 }, (_, i) => i)
     const at = Date.now()
     await Promise.all(seeds.map((seed) => api.jobs.submit(tenant, { ...drawing, seed }, new Date(at + seed))))
@@ -341,7 +355,7 @@ describe('DELETE /v1/ecgs/{id} with synthesis jobs', () => {
       ecgId,
       origin: { kind: 'upload', device },
     })
-    const drawing = { ecgId, bundleSha256: 'c'.repeat(64), sampler: 'full' }
+    const drawing = { ecgId, version: 1, bundleSha256: 'c'.repeat(64), sampler: 'full' }
     // More than one page of them.
     const seeds = Array.from({ length: 30 }, (_, i) => i + 1)
     await Promise.all(seeds.map((seed) => api.jobs.submit(tenant, { ...drawing, seed }, new Date())))

@@ -70,7 +70,7 @@ async function anEcg(origin: Origin, minute: number): Promise<EcgId> {
   }
   const job = await parts.jobs.submit(
     tenant,
-    { ecgId, bundleSha256: 'c'.repeat(64), seed: 0, sampler: 'full' },
+    { ecgId, version: 1, bundleSha256: 'c'.repeat(64), seed: 0, sampler: 'full' },
     at(minute),
   )
   await putObject(aws.s3, BUCKET, artifactKey(tenant, ecgId, job.jobId, 'sax.dcm'), Buffer.from('cine'))

@@ -89,7 +89,7 @@ async function reported(tenant: string) {
   await associations.put(tenant, 'd1', { patient, from: new Date(0) })
   const upload: Origin = { kind: 'upload', device: 'd1' }
   const ecgId = fileEcgId({ tenant, sha256: randomUUID() })
-  const { jobId } = await jobs.submit(tenant, { ecgId, bundleSha256: 'c', seed: 7, sampler: 'full' }, AT)
+  const { jobId } = await jobs.submit(tenant, { ecgId, version: 1, bundleSha256: 'c', seed: 7, sampler: 'full' }, AT)
   const views = ['sax', '4ch'].map((view, i) => ({ view, seriesUid: `1.${i}`, instanceUid: `2.${i}`, frames: 50 }))
   const manifest = {
     drawing: { seed: 7, sampler: 'full', modelSha256: 'c' },

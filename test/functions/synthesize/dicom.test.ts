@@ -19,6 +19,7 @@ import { beatingRing } from '../../helpers/synthesis.ts'
 
 const drawing: Drawing = {
   ecgId: fileEcgId({ tenant: 'test', sha256: 'c'.repeat(64) }),
+  version: 1,
   seed: 7,
   sampler: 'distilled',
   steps: 8,
@@ -59,6 +60,7 @@ describe('the UIDs of a drawing', () => {
 
   it.each([
     ['ECG', { ecgId: fileEcgId({ tenant: 'test', sha256: 'd'.repeat(64) }) }],
+    ['version of the ECG', { version: 2 }],
     ['seed', { seed: 8 }],
     ['bundle', { modelSha256: 'b'.repeat(64) }],
     ['sampler', { sampler: 'full' }],

@@ -27,7 +27,7 @@ afterAll(() => aws.stop())
 async function submitted(seed: number, sampler: string): Promise<CmrJob> {
   const { ecgId } = await storedEcg(aws, tenant)
   const { sha256: bundleSha256 } = await readBundle(model, 'cardiacnets-v1')
-  return jobs.submit(tenant, { ecgId, bundleSha256, seed, sampler }, new Date())
+  return jobs.submit(tenant, { ecgId, version: 1, bundleSha256, seed, sampler }, new Date())
 }
 
 /** The process as Batch would start it. */
@@ -36,6 +36,7 @@ function start({ jobId }: CmrJob, environment: Readonly<Record<string, string>> 
     cwd: resolve(import.meta.dirname, '../../..'),
     env: {
       PATH: process.env.PATH,
+      NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
       ...aws.env,
       RESULTS_TABLE: TABLE,
       RAW_BUCKET: BUCKET,

@@ -38,6 +38,25 @@ describe('a preview', () => {
       expect(Math.abs(centre - cine.frames[frame * 6400 + 40 * 80 + 40]!)).toBeLessThan(8)
     }
   })
+
+  it('keeps the edges of a frame apart from the next frame', async () => {
+    const cine = beatingRing('sax', 4)
+    for (let frame = 0; frame < 4; frame++)
+      cine.frames.fill(frame % 2 === 0 ? 20 : 230, frame * 6400, (frame + 1) * 6400)
+
+    const bytes = await previewWebp(cine, 600)
+
+    const { data } = await sharp(bytes, { animated: true })
+      .extractChannel(0)
+      .raw()
+      .toBuffer({ resolveWithObject: true })
+    const pitch = (80 + MARK_ROWS) * 4 * 320
+    for (let frame = 0; frame < 4; frame++) {
+      const rows = [0, 319].map((row) => data.subarray(frame * pitch + row * 320, frame * pitch + (row + 1) * 320))
+      const grey = frame % 2 === 0 ? 20 : 230
+      for (const row of rows) expect(meanDifference(row, new Uint8Array(320).fill(grey))).toBeLessThan(4)
+    }
+  })
 })
 
 function meanDifference(a: Uint8Array, b: Uint8Array): number {

@@ -41,7 +41,7 @@ beforeEach(async () => {
 
 async function submitted(ecg: StoredEcgOptions = {}, bundleSha256 = BUNDLE) {
   const stored = await storedEcg(aws, tenant, ecg)
-  const drawing = { ecgId: stored.ecgId, bundleSha256, seed: 7, sampler: 'full' }
+  const drawing = { ecgId: stored.ecgId, version: stored.result.version, bundleSha256, seed: 7, sampler: 'full' }
   return { ...stored, job: await jobs.submit(tenant, drawing, new Date()) }
 }
 
@@ -106,6 +106,21 @@ describe('the synthesis worker', () => {
       artifacts: [{ name: 'sax.dcm', bytes: 7 }, { name: 'manifest.json' }],
     })
     expect(await kept(job)).toEqual(['manifest.json', 'sax.dcm'])
+  })
+
+  it('draws from the version of the ECG that the job names, before and after a correction', async () => {
+    const first = await submitted()
+    const corrects = { ecgId: first.ecgId, version: 2 }
+    const second = await submitted({ recording: syntheticRecording({ heartRateBpm: 61 }), corrects })
+
+    const ended = [await run(first.job), await run(second.job)]
+
+    expect(ended).toEqual(['done', 'done'])
+    expect(second.job.jobId).not.toBe(first.job.jobId)
+    expect(drawn.map(({ drawable }) => [drawable.result, drawable.clean])).toEqual([
+      [first.result, first.clean],
+      [second.result, second.clean],
+    ])
   })
 
   it('emits the wait and duration, or the reason of failure', async () => {

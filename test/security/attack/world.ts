@@ -198,6 +198,7 @@ export async function startWorld(size: Size) {
 /** A job that no worker starts, because no message announces it. */
 export const aDrawing = (ecgId: EcgId, seed: number) => ({
   ecgId,
+  version: 1,
   bundleSha256: 'c'.repeat(64),
   seed,
   sampler: 'distilled',

@@ -1,16 +1,18 @@
 /**
  * Prints the tables of docs/delineation.md: `npm run -s delineation-table`. Takes half a minute. With `--virtual FOLDER`, that of the virtual cohort
- * (`python -m cardiacnets.cli.boundaries FOLDER` writes it); with `--healthy`, that of healthy people in PTB-XL.
+ * (`python -m cardiacnets.cli.boundaries FOLDER` writes it); with `--healthy`, that of healthy people in PTB-XL; with `--blocks`, that of
+ * bundle branch blocks in PTB-XL (40 s).
  * @module
  */
 import { parseArgs } from 'node:util'
 import { quantile } from '../../../shared/statistics.ts'
+import { blockQrs, separation } from '../../helpers/block-qrs.ts'
 import { hasData, NO_DATA } from '../../helpers/data-folder.ts'
 import { EDGES, median, studyDelineation, virtualErrors, WAVE_NAMES } from '../../helpers/delineation-study.ts'
 import { healthyQrs } from '../../helpers/healthy-qrs.ts'
 
-const { virtual, healthy } = parseArgs({
-  options: { virtual: { type: 'string' }, healthy: { type: 'boolean' } },
+const { virtual, healthy, blocks } = parseArgs({
+  options: { virtual: { type: 'string' }, healthy: { type: 'boolean' }, blocks: { type: 'boolean' } },
 }).values
 const VIRTUAL_NAMES = { qrs: 'QRS, 3% of the peak', qrsVisible: 'QRS, the standard', qt: 'QT' } as const
 if (virtual !== undefined) {
@@ -51,6 +53,36 @@ if (healthy) {
   console.log(
     `\nThe same ${lengthened.length} ECGs at 100 Hz have a QRS that is longer by ${median(lengthened).toFixed(0)} ms in the median, and by more than 20 ms in ${share}.`,
   )
+  process.exit(0)
+}
+
+if (blocks) {
+  const found = blockQrs()
+  console.log('| statement | ECGs | median | 10% to 90% | 120 ms or more |')
+  console.log('| --- | --- | --- | --- | --- |')
+  for (const [name, ecgs] of found) {
+    const ours = ecgs.map((ecg) => ecg.ours)
+    const at = (share: number) => quantile(ours, share).toFixed(0)
+    const long = (100 * ours.filter((ms) => ms >= 120).length) / ours.length
+    console.log(`| ${name} | ${ours.length} | ${at(0.5)} ms | ${at(0.1)} to ${at(0.9)} ms | ${long.toFixed(0)}% |`)
+  }
+  console.log('\n| complete against incomplete | QRS | cut (95% CI) | on the wrong side | AUROC |')
+  console.log('| --- | --- | --- | --- | --- |')
+  for (const [side, incomplete, complete] of [
+    ['right', 'IRBBB', 'CRBBB'],
+    ['left', 'ILBBB', 'CLBBB'],
+  ] as const) {
+    for (const [rule, name] of [
+      ['ours', 'second earliest to second latest lead'],
+      ['widest', 'earliest to latest lead'],
+    ] as const) {
+      const of = (block: typeof incomplete | typeof complete) => found.get(block)!.map((ecg) => ecg[rule])
+      const { cut, cutCi, error, auroc } = separation(of(incomplete), of(complete))
+      console.log(
+        `| ${side} | ${name} | ${cut} ms (${cutCi.join(' to ')}) | ${(100 * error).toFixed(0)}% | ${auroc.toFixed(3)} |`,
+      )
+    }
+  }
   process.exit(0)
 }
 

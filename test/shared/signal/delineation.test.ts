@@ -6,6 +6,7 @@ import { MEASUREMENT_METHOD, measureBeats } from '../../../shared/signal/measure
 import { BeatAverager } from '../../../shared/signal/median-beat.ts'
 import { CARDIACNETS_V1 } from '../../../shared/signal/profile.ts'
 import { WindowPreparer } from '../../../shared/signal/window-preparer.ts'
+import { blockQrs, separation } from '../../helpers/block-qrs.ts'
 import { randomNumbers } from '../../helpers/corruptions.ts'
 import { hasData, NO_DATA } from '../../helpers/data-folder.ts'
 import { median, studyDelineation } from '../../helpers/delineation-study.ts'
@@ -154,6 +155,18 @@ describe.skipIf(!hasData)(`QRS of healthy people${NO_DATA}`, () => {
 
     expect(Math.abs(median(at500Hz.women) - 85)).toBeLessThanOrEqual(8)
     expect(Math.abs(median(at500Hz.men) - 93)).toBeLessThanOrEqual(8)
+  }, 120_000)
+})
+
+describe.skipIf(!hasData)(`QRS of bundle branch blocks${NO_DATA}`, () => {
+  it('parts complete from incomplete right ones near 120 ms, as readers do', () => {
+    const found = blockQrs([1], 0)
+    const of = (name: 'IRBBB' | 'CRBBB') => found.get(name)!.map(({ ours }) => ours)
+
+    const { cut, auroc } = separation(of('IRBBB'), of('CRBBB'))
+
+    expect(Math.abs(cut - 120)).toBeLessThanOrEqual(12)
+    expect(auroc).toBeGreaterThan(0.85)
   }, 120_000)
 })
 

@@ -19,7 +19,7 @@ afterAll(() => aws.stop())
 
 beforeEach(() => {
   tenant = `clinic${++tenants}`
-  drawing = { ecgId: fileEcgId({ tenant, sha256: 'f' }), bundleSha256: 'b', seed: 0, sampler: 'distilled' }
+  drawing = { ecgId: fileEcgId({ tenant, sha256: 'f' }), version: 1, bundleSha256: 'b', seed: 0, sampler: 'distilled' }
 })
 
 const start = Date.UTC(2026, 0, 2)
@@ -46,12 +46,13 @@ describe('CmrJobStore.submit', () => {
     expect(await jobs.ofEcg(tenant, drawing.ecgId)).toEqual([first])
   })
 
-  it('returns another job for another seed, sampler or bundle', async () => {
-    const others = [{ seed: 1 }, { sampler: 'full' }, { bundleSha256: 'other' }]
+  it('returns another job for another seed, sampler, bundle or version of the ECG', async () => {
+    const others = [{ seed: 1 }, { sampler: 'full' }, { bundleSha256: 'other' }, { version: 2 }]
 
     const all = await Promise.all([{}, ...others].map((part) => jobs.submit(tenant, { ...drawing, ...part }, at(0))))
 
-    expect(new Set(all.map(({ jobId }) => jobId)).size).toBe(4)
+    expect(new Set(all.map(({ jobId }) => jobId)).size).toBe(5)
+    expect(all.map(({ version }) => version)).toEqual([1, 1, 1, 1, 2])
   })
 
   it('hides the job from another tenant', async () => {

@@ -2,7 +2,7 @@
 import { type AttributeValue, PutItemCommand } from '@aws-sdk/client-dynamodb'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { SessionStore } from '../../../functions/report/session-store.ts'
-import { parseCmrJobId, parseEcgId } from '../../../shared/domain/ecg-id.ts'
+import { cmrJobId, parseCmrJobId, parseEcgId } from '../../../shared/domain/ecg-id.ts'
 import { AssociationStore } from '../../../shared/store/associations.ts'
 import { AuditStore } from '../../../shared/store/audit.ts'
 import { CmrJobStore } from '../../../shared/store/cmr-jobs.ts'
@@ -82,6 +82,8 @@ describe('a table written at commit 28960f6', () => {
       [2, 'running'],
       [3, 'done'],
     ])
+    // They count as drawn from version 1, and asking for the same drawing again finds them.
+    expect(all.map((job) => [job.version, cmrJobId(job)])).toEqual(all.map(({ jobId }) => [1, jobId]))
     expect(all.find(({ seed }) => seed === 3)?.artifacts).toMatchObject([{ name: 'sax.dcm', bytes: 1234 }])
     expect(news.items.map(({ item }) => item)).toEqual([
       { jobId: expect.any(String), ecgId: OF_EHR, status: 'queued' },

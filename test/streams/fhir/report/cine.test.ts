@@ -14,6 +14,7 @@ const view = (name: 'sax' | '4ch', number: number) => ({
 const cine = (overrides: Partial<CineOptions> = {}) =>
   cineBundle({
     ecgId: 'cb13f49a-9791-5ab4-9725-6c9eaba60096',
+    version: 1,
     seed: 7,
     sampler: 'distilled',
     patient: 'Patient/p1',
@@ -61,7 +62,7 @@ describe('the FHIR transaction of a synthetic cine', () => {
     ])
   })
 
-  it('is stored once when it is sent twice; another seed or sampler makes another study', async () => {
+  it('is stored once when it is sent twice; another seed, sampler or version of the ECG makes another study', async () => {
     const ehr = await startSandboxEhr()
     onTestFinished(() => ehr.stop())
     const headers = { 'content-type': 'application/fhir+json' }
@@ -75,10 +76,11 @@ describe('the FHIR transaction of a synthetic cine', () => {
       await send(cine()),
       await send(cine({ seed: 8 })),
       await send(cine({ sampler: 'full' })),
+      await send(cine({ version: 2 })),
     ]
 
-    expect(statuses).toEqual([200, 200, 200, 200])
-    expect([...ehr.store.all('ImagingStudy')]).toHaveLength(3)
-    expect([...ehr.store.all('DocumentReference')]).toHaveLength(6)
+    expect(statuses).toEqual([200, 200, 200, 200, 200])
+    expect([...ehr.store.all('ImagingStudy')]).toHaveLength(4)
+    expect([...ehr.store.all('DocumentReference')]).toHaveLength(8)
   })
 })

@@ -2,6 +2,7 @@
 import type { Frame } from '../../../../shared/domain/frame.ts'
 import { LEADS, type LeadName } from '../../../../shared/domain/leads.ts'
 import type { Recording } from '../../../../shared/domain/recording.ts'
+import { filled } from '../../../helpers/filled.ts'
 
 export const NOW = Date.UTC(2026, 0, 2, 3, 4, 5)
 
@@ -13,7 +14,7 @@ export function sampleAt(lead: number, sample: number): number {
 export function makeFrame(fields: Partial<Frame> & { readonly length?: number } = {}): Frame {
   const { sequence = 0, length = 250, leads = ['I', 'II'].map(lead) } = fields
   const firstSample = fields.firstSample ?? sequence * length
-  const samples = Int16Array.from({ length: leads.length * length }, (_, at) =>
+  const samples = filled(new Int16Array(leads.length * length), (at) =>
     sampleAt(Math.floor(at / length), firstSample + (at % length)),
   )
   const { length: _, ...given } = fields
@@ -38,7 +39,7 @@ export function makeRecording(seconds: number, rateHz = 500): Recording {
     leads: LEADS.map((name, index) => ({
       name,
       gainUv: 2.5,
-      samples: Int32Array.from({ length }, (_, sample) => sampleAt(index, sample)),
+      samples: filled(new Int32Array(length), (sample) => sampleAt(index, sample)),
     })),
   }
 }

@@ -7,7 +7,8 @@ const MAIN = new URL('../../../../streams/mqtt/main.ts', import.meta.url).pathna
 /** Starts the adapter as a separate process; resolves when it has subscribed. */
 export async function startProcess(env: NodeJS.ProcessEnv): Promise<ChildProcess> {
   const child = spawn(process.execPath, [MAIN], {
-    env,
+    // As in every process of a run, compiled code is kept: a start takes .5 s of CPU instead of 1.3.
+    env: { NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE, ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const lines = createInterface({ input: child.stdout })
