@@ -11,15 +11,15 @@ from cardiacnets.models.ood import Ood
 from cardiacnets.models.screen import Screen, ShippedScreen
 
 
-def test_blocks_are_read_off_an_embedding_that_holds_them():
+def test_blocks_are_read_off_tokens_that_hold_them():
     rng = np.random.default_rng(0)
     stated = rng.random((3000, 2)) < 0.05
-    embedding = rng.normal(0, 1, (3000, 256))
-    embedding[:, :2] += 4 * stated
+    pooled = rng.normal(0, 1, (3000, 576))
+    pooled[:, :2] += 4 * stated
 
-    layer = read_blocks(embedding[:2000], stated[:2000])
+    layer = read_blocks(pooled[:2000], stated[:2000])
 
-    logits = layer(torch.from_numpy(np.maximum(embedding[2000:], 0)).float()).numpy()
+    logits = layer(torch.from_numpy(pooled[2000:]).float()).numpy()
     for index in range(2):
         assert auroc(stated[2000:, index], logits[:, index]) > 0.98
 
@@ -49,7 +49,7 @@ def test_the_output_is_there_only_where_a_network_reads_blocks(tmp_path):
     inputs = example_inputs(3)
     feed = {name: value.numpy() for name, value in inputs.items()}
     found = {}
-    for name, blocks in (("without", None), ("with", torch.nn.Linear(256, 2))):
+    for name, blocks in (("without", None), ("with", torch.nn.Linear(576, 2))):
         model = ShippedScreen(screen, ood, blocks).eval()
         (tmp_path / name).mkdir()
         export_onnx(model, tmp_path / name)
@@ -57,10 +57,13 @@ def test_the_output_is_there_only_where_a_network_reads_blocks(tmp_path):
         session = inference_session(tmp_path / name / "screen.onnx")
         assert [each.name for each in session.get_outputs()] == list(outputs_of(model))
         found[name] = run_session(session, feed)
-    assert outputs_of(ShippedScreen(screen, ood, torch.nn.Linear(256, 2)))[-1] == BLOCK_OUTPUT
+    assert outputs_of(ShippedScreen(screen, ood, torch.nn.Linear(576, 2)))[-1] == BLOCK_OUTPUT
     assert found["without"].blocks.shape == (3, 0)
     assert found["with"].blocks.shape == (3, 2)
     np.testing.assert_array_equal(found["with"].logits, found["without"].logits)
+    older = run_session(session, feed | {"person": feed["person"] + np.float32(30)})
+    np.testing.assert_array_equal(older.blocks, found["with"].blocks)
+    assert not np.array_equal(older.logits, found["with"].logits)
 
 
 def test_nobody_stated_blocks():

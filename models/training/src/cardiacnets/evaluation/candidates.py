@@ -26,6 +26,7 @@ from cardiacnets.evaluation.export import BLOCK_ALARMS, CALIBRATION_PEOPLE, ISOL
 from cardiacnets.evaluation.fit_blocks import block_threshold, read_blocks
 from cardiacnets.evaluation.limits import fit_in_block, fit_limits, limits_of
 from cardiacnets.metrics import auroc, pearson
+from cardiacnets.models.encoder import Trunk
 from cardiacnets.models.screen import Screen
 from cardiacnets.stages.screening import CAD, HF, STRUCTURAL, VALIDATION_FOLD, teacher_r
 
@@ -43,12 +44,12 @@ ANYTHING = 0.10
 
 @dataclass(frozen=True)
 class Answers:
-    """What a network says of n ECGs: logits [n,5], index means and their log variances [n,82], and its embedding."""
+    """What a network says of n ECGs: logits [n,5], index means and log variances [n,82], and its pooled tokens."""
 
     logits: Array
     mean: Array
     logvar: Array
-    embedding: Array
+    pooled: Array
 
     def rows(self, chosen: NDArray[np.bool_]) -> "Answers":
         """Of some of the ECGs."""
@@ -81,13 +82,16 @@ class Figures:
 def answers_of(screen: Screen, millivolt: NDArray[np.floating], person: Array, batch: int = 128) -> Answers:
     """Of mV [n,12,1000] with all leads; fields of the person that are NaN are unknown."""
     screen.eval()
+    trunk = screen.encoder.trunk
+    assert isinstance(trunk, Trunk), "the shipped kind"
     parts = []
     for start in range(0, len(millivolt), batch):
         rows = slice(start, start + batch)
         someone = torch.from_numpy(person[rows].astype(np.float32))
         ecg = torch.from_numpy(millivolt[rows].astype(np.float32))
-        _, embedding = screen.encoder.trunk(ecg, torch.ones(len(ecg), 12), someone, (~someone.isnan()).float())
-        parts.append((screen.screening_head(embedding), *screen.function_head(embedding), embedding))
+        _, pooled = trunk.pool(ecg, torch.ones(len(ecg), 12))
+        embedding = trunk.embed(pooled, someone, (~someone.isnan()).float())
+        parts.append((screen.screening_head(embedding), *screen.function_head(embedding), pooled))
     return Answers(*(torch.cat(some).numpy() for some in zip(*parts, strict=True)))
 
 
@@ -100,20 +104,20 @@ class Blocks:
         assert learned.kind is not None, "and so are isolated ones"
         assert real.blocks is not None, "on the other fold too"
         known = answers_of(screen, learned.millivolt, learned.person)
-        self._layer = read_blocks(known.embedding, learned.blocks)
-        logits = self._logits(on_real.embedding)
+        self._layer = read_blocks(known.pooled, learned.blocks)
+        logits = self._logits(on_real.pooled)
         self._thresholds = [block_threshold(logits[:, i], real.blocks[:, i]) for i in range(len(BLOCKS))]
-        shown = self.shown(known.embedding)
+        shown = self.shown(known.pooled)
         self.alone = {
             block: known.rows((learned.kind == ISOLATED[block]) & shown[:, i]) for i, block in enumerate(BLOCKS)
         }
 
-    def _logits(self, embedding: Array) -> Array:
-        return np.asarray(self._layer(torch.from_numpy(np.maximum(embedding, 0).astype(np.float32))))
+    def _logits(self, pooled: Array) -> Array:
+        return np.asarray(self._layer(torch.from_numpy(pooled.astype(np.float32))))
 
-    def shown(self, embedding: Array) -> NDArray[np.bool_]:
-        """[n,2] of embeddings [n,256]."""
-        return np.asarray(self._logits(embedding) >= np.array(self._thresholds))
+    def shown(self, pooled: Array) -> NDArray[np.bool_]:
+        """[n,2] of pooled tokens [n,576]."""
+        return np.asarray(self._logits(pooled) >= np.array(self._thresholds))
 
 
 class Limiter:
@@ -161,7 +165,7 @@ class Limiter:
 
     def flags(self, answers: Answers, person: Array) -> NDArray[np.bool_]:
         """[n,5]."""
-        shown = self._blocks.shown(answers.embedding)
+        shown = self._blocks.shown(answers.pooled)
         limits = np.stack([limits_of(each, person, shown) for each in self._limits], axis=1)
         return np.asarray(self._chances(answers) >= limits)
 

@@ -1,4 +1,4 @@
-"""Complete bundle branch blocks, read off the encoder's embedding: where a limit of their own applies (`limits.py`)."""
+"""Complete bundle branch blocks, read off what the encoder pools: where a limit of their own applies (`limits.py`)."""
 
 import math
 
@@ -10,6 +10,7 @@ from torch import nn
 
 from cardiacnets.data.real import RealSet
 from cardiacnets.domain import BLOCKS
+from cardiacnets.models.encoder import Trunk
 from cardiacnets.models.screen import Screen
 from cardiacnets.stages.screening import TRAIN_FOLDS
 
@@ -21,36 +22,34 @@ FOUND = 0.9
 
 
 @torch.no_grad()
-def _embeddings(screen: Screen, millivolt: Array, person: Array, batch: int = 128) -> NDArray[np.float32]:
-    """[n,256] of mV [n,12,1000] with all leads; fields of the person that are NaN are unknown."""
-    screen.eval()
+def pooled_tokens(trunk: Trunk, millivolt: NDArray[np.floating], batch: int = 128) -> NDArray[np.float32]:
+    """[n,576] of mV [n,12,1000] with all leads."""
+    trunk.eval()
     parts = []
     for start in range(0, len(millivolt), batch):
-        someone = torch.from_numpy(person[start : start + batch].astype(np.float32))
         ecg = torch.from_numpy(millivolt[start : start + batch].astype(np.float32))
-        present = torch.ones(ecg.shape[:2])
-        parts.append(screen.encoder.trunk(ecg, present, someone, (~someone.isnan()).float())[1])
+        parts.append(trunk.pool(ecg, torch.ones(ecg.shape[:2]))[1])
     return torch.cat(parts).numpy()
 
 
 def fit_blocks(screen: Screen, real: RealSet) -> nn.Linear | None:
-    """Logistic regression of each block of `BLOCKS` on the embedding's positive part, on the training folds.
+    """Logistic regression of each block of `BLOCKS` on the pooled tokens, on the training folds.
 
-    None where no reader stated blocks.
+    None where no reader stated blocks, or where the encoder pools no tokens.
     """
-    if real.blocks is None:
+    trunk = screen.encoder.trunk
+    if real.blocks is None or not isinstance(trunk, Trunk):
         return None
     rows = np.isin(real.fold, TRAIN_FOLDS)
-    return read_blocks(_embeddings(screen, real.millivolt[rows], real.person[rows]), real.blocks[rows])
+    return read_blocks(pooled_tokens(trunk, real.millivolt[rows]), real.blocks[rows])
 
 
-def read_blocks(embedding: Array, stated: NDArray[np.bool_]) -> nn.Linear:
-    """The same, from embeddings [n,256] and what a reader stated [n,2]."""
-    positive = np.maximum(embedding, 0)
-    middle, spread = positive.mean(axis=0), positive.std(axis=0) + 1e-3
-    layer = nn.Linear(embedding.shape[1], len(BLOCKS))
+def read_blocks(pooled: Array, stated: NDArray[np.bool_]) -> nn.Linear:
+    """The same, from pooled tokens [n,576] and what a reader stated [n,2]."""
+    middle, spread = pooled.mean(axis=0), pooled.std(axis=0) + 1e-3
+    layer = nn.Linear(pooled.shape[1], len(BLOCKS))
     for index in range(len(BLOCKS)):
-        fitted = LogisticRegression(C=INVERSE_PENALTY, max_iter=500).fit((positive - middle) / spread, stated[:, index])
+        fitted = LogisticRegression(C=INVERSE_PENALTY, max_iter=500).fit((pooled - middle) / spread, stated[:, index])
         weight = fitted.coef_[0] / spread
         with torch.no_grad():
             layer.weight[index] = torch.from_numpy(weight)

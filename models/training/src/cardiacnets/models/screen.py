@@ -1,9 +1,8 @@
 """Encoder and both heads as one network: what the screening function runs on every window."""
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from cardiacnets.models.encoder import EncoderConfig
+from cardiacnets.models.encoder import EncoderConfig, Trunk
 from cardiacnets.models.frontend import RATE_HZ, FrontEnd
 from cardiacnets.models.heads import FunctionHead, ScreeningHead
 from cardiacnets.models.ood import Ood
@@ -33,7 +32,10 @@ class ShippedScreen(nn.Module):
     """The fused model of `screen.onnx`: `Screen`, whether its input looks like an ECG, and bundle branch blocks."""
 
     def __init__(self, screen: Screen, ood: Ood, blocks: nn.Linear | None = None) -> None:
-        """`blocks`: from the positive part of the embedding to a logit of each of `BLOCKS`, where there is one."""
+        """`blocks`: from the pooled tokens [N,576] to a logit of each of `BLOCKS`, of an encoder that pools (`Trunk`).
+
+        The person has no part in it: a block is no less one at 25.
+        """
         super().__init__()
         self.screen = screen
         self.ood = ood
@@ -47,8 +49,14 @@ class ShippedScreen(nn.Module):
         """Inputs of `Encoder` → outputs of `Screen`, ood [N], and block_logits [N,2] where there are `blocks`."""
         encoder = self.screen.encoder
         millivolt = encoder.frontend(ecg, amplitude, lead_mask)
-        tokens, embedding = encoder.trunk(millivolt, lead_mask, person, person_mask)
+        trunk = encoder.trunk
+        found: tuple[Tensor, ...] = ()
+        if self.blocks is not None and isinstance(trunk, Trunk):
+            tokens, pooled = trunk.pool(millivolt, lead_mask)
+            embedding, found = trunk.embed(pooled, person, person_mask), (self.blocks(pooled),)
+        else:
+            tokens, embedding = trunk(millivolt, lead_mask, person, person_mask)
         mean, logvar = self.screen.function_head(embedding)
         slow = millivolt if self.slow is None else self.slow(ecg, amplitude, lead_mask)
-        outputs = self.screen.screening_head(embedding), mean, logvar, embedding, self.ood(slow, lead_mask, tokens)
-        return outputs if self.blocks is None else (*outputs, self.blocks(F.relu(embedding)))
+        score = self.ood(slow, lead_mask, tokens)
+        return self.screen.screening_head(embedding), mean, logvar, embedding, score, *found
