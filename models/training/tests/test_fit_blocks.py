@@ -15,7 +15,7 @@ def test_blocks_are_read_off_tokens_that_hold_them():
     rng = np.random.default_rng(0)
     stated = rng.random((3000, 2)) < 0.05
     pooled = rng.normal(0, 1, (3000, 576))
-    pooled[:, :2] += 4 * stated
+    pooled[:, :2] += 6 * stated
 
     layer = read_blocks(pooled[:2000], stated[:2000])
 
