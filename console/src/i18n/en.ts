@@ -250,8 +250,8 @@ export const en = {
     'Estimates from the ECG, not measurements. Bar: 90% interval. r: agreement with the truth on people who were held out.',
   'indices.ranges':
     'Normal range (shaded): 95% of healthy people of the same sex, {from} to {to} years, {source}. For volumes, the widest of three age groups.',
-  'indices.normal': 'normal {low}–{high}',
-  'indices.virtual': 'virtual {low}–{high}',
+  'indices.normal': 'normal {range}',
+  'indices.virtual': 'virtual {range}',
   'indices.virtualTitle': 'healthy virtual people, not patients',
   'indices.virtualAlike':
     'Healthy virtual people, not patients (dashed): the middle 90% of {count} simulated people of the same sex, {from} to {to} years.',
@@ -266,6 +266,8 @@ export const en = {
   'noRange.sex-unknown': 'the sex of this person is not known.',
   'noRange.age-unknown': 'the age of this person is not known.',
   'noRange.age-outside': 'nobody of this age was in the study.',
+  'indices.segment': 'Segment {segment}',
+  'indices.global': 'Global',
   'indices.name': 'Index',
   'indices.value': 'Estimate',
   'indices.interval': '90% interval',

@@ -248,8 +248,8 @@ export const zh: Words = {
   'indices.hint': '由心电图估计，不是测量。横条：90% 区间。r：与保留人群真实值的一致程度。',
   'indices.ranges':
     '正常范围（阴影）：同性别、{from} 至 {to} 岁健康人群的 95%，{source}。容积取三个年龄组中最宽的界限。',
-  'indices.normal': '正常 {low}–{high}',
-  'indices.virtual': '虚拟 {low}–{high}',
+  'indices.normal': '正常 {range}',
+  'indices.virtual': '虚拟 {range}',
   'indices.virtualTitle': '健康的虚拟人，不是患者',
   'indices.virtualAlike': '健康的虚拟人，不是患者（虚线）：{count} 名同性别、{from} 至 {to} 岁模拟人的中间 90%。',
   'indices.virtualEverybody':
@@ -263,6 +263,8 @@ export const zh: Words = {
   'noRange.sex-unknown': '此人的性别未知。',
   'noRange.age-unknown': '此人的年龄未知。',
   'noRange.age-outside': '该研究中没有这一年龄的人。',
+  'indices.segment': '第 {segment} 段',
+  'indices.global': '整体',
   'indices.name': '指标',
   'indices.value': '估计值',
   'indices.interval': '90% 区间',

@@ -12,7 +12,7 @@ import {
 import type { IndexEstimate } from '../../../shared/domain/result.ts'
 import { type VirtualPeople, virtualPeople } from '../../../shared/domain/virtual-ranges.ts'
 import { t, word, wordOr } from '../i18n/index.ts'
-import { estimate, number, unitText } from '../ui/format.ts'
+import { estimate, number, range as span, unitText } from '../ui/format.ts'
 import { BullsEye } from './bulls-eye.tsx'
 
 /** In the order of the indices (`shared/domain/indices.json`). */
@@ -31,6 +31,13 @@ const GROUPS = [
 const { citation, fromYears, toYears } = PETERSEN_2017
 
 const SEGMENTED: readonly string[] = ['thickness', 'circumferential', 'radial']
+
+/** Short name of an index of the walls: its group says the rest. */
+function segmentName(id: string): string | undefined {
+  const segment = /(?:Aha|Segment)(\d+)$/.exec(id)?.[1]
+  if (segment !== undefined) return t('indices.segment', { segment })
+  return /^(?:wallThickness|\w+Strain)Global$/.test(id) ? t('indices.global') : undefined
+}
 
 interface IndicesProps {
   readonly indices: readonly IndexEstimate[]
@@ -63,7 +70,7 @@ export function Indices({ indices, person = {} }: IndicesProps) {
             {SEGMENTED.includes(group) && members.length === 17 && (
               <BullsEye segments={members.slice(0, 16)} global={members[16]!} />
             )}
-            <table>
+            <table aria-label={word('group', group)}>
               <thead class="sr">
                 <tr>
                   <th>{t('indices.name')}</th>
@@ -151,11 +158,13 @@ function Row({ index, range: known, virtual }: RowProps) {
   const worth = reliability(correlation)
   return (
     <tr class={worth} data-index={id}>
-      <th scope="row">{wordOr(name, 'index', id)}</th>
+      <th scope="row" title={wordOr(name, 'index', id)}>
+        {segmentName(id) ?? wordOr(name, 'index', id)}
+      </th>
       <td class="num right">
         <span class="about">≈</span> {estimate(value)} <small>{unitText(unit)}</small>
       </td>
-      <td class="interval" title={`90%: ${estimate(low)}–${estimate(high)} ${unitText(unit)}`}>
+      <td class="interval" title={`90%: ${span(low, high)} ${unitText(unit)}`}>
         <svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">
           {range !== undefined && (
             <rect class={kind} x={at(range.low)} y="0.5" width={at(range.high) - at(range.low)} height="9" />
@@ -163,12 +172,10 @@ function Row({ index, range: known, virtual }: RowProps) {
           <rect x={at(low)} y="4" width={at(high) - at(low)} height="2" />
           <rect class="value" x={at(value) - 1} y="1.5" width="2" height="7" />
         </svg>
-        <span class="num range">
-          {estimate(low)} – {estimate(high)}
-        </span>
+        <span class="num range">{span(low, high)}</span>
         {range !== undefined && (
           <span class={`num range ${kind}`} title={kind === 'virtual' ? t('indices.virtualTitle') : undefined}>
-            {t(`indices.${kind}`, { low: estimate(range.low), high: estimate(range.high) })}
+            {t(`indices.${kind}`, { range: span(range.low, range.high) })}
             {kind === 'virtual' && <span class="sr"> ({t('indices.virtualTitle')})</span>}
           </span>
         )}
