@@ -248,6 +248,13 @@ describe.skipIf(!hasBrowser)(`the console on the local stack${NO_BROWSER}`, { ti
     expect(await page.locator('[data-segment]').count()).toBe(48)
     // What the colours mean, in either theme and for negative strains.
     const [thickness] = await page.locator('.bulls-eye figcaption').allTextContents()
+    // The most negative strain is the strongest.
+    const strain = await page.locator('[data-group=circumferential] figcaption').textContent()
+    const [least = 0, greatest = 0] = [...strain!.matchAll(/(?:Palest colour|strongest) −([\d.]+)/g)].map(([, size]) =>
+      Number(size),
+    )
+    expect(greatest).toBeGreaterThan(least)
+    expect(least).toBeGreaterThan(0)
     expect(thickness).toMatch(/^Global [\d.]+ mm\. Palest colour [\d.]+ mm, strongest [\d.]+ mm\./)
   })
 

@@ -17,7 +17,8 @@ import { isGoing, type Job, nextSeed, useJobs } from './jobs.ts'
 import { Player } from './player.tsx'
 
 export function Cines({ ecgId, result }: { readonly ecgId: string; readonly result: Result }) {
-  const { version } = result
+  // A result of an older schema has none.
+  const version = (result as Partial<Result>).version ?? 1
   const jobs = useJobs(ecgId, version)
   const { all, shown, isFull, isListed, isAsking, error } = jobs
   const ofVersion = all.value.filter((job) => job.version === version)

@@ -247,13 +247,24 @@ export const en = {
     'Estimates from the ECG, not measurements. Bar: 90% interval. r: agreement with the truth on people who were held out.',
   'indices.ranges':
     'Normal range (shaded): 95% of healthy people of the same sex, {from} to {to} years, {source}. For volumes, the widest of three age groups.',
-  'indices.normal': 'normal {low}–{high}',
+  'indices.normal': 'normal {range}',
+  'indices.virtual': 'virtual {range}',
+  'indices.virtualTitle': 'healthy virtual people, not patients',
+  'indices.virtualAlike':
+    'Healthy virtual people, not patients (dashed): the middle 90% of {count} simulated people of the same sex, {from} to {to} years.',
+  'indices.virtualEverybody':
+    'Healthy virtual people, not patients (dashed): the middle 90% of {count} simulated people, men and women of {from} to {to} years, because sex or age is not known.',
+  'indices.virtualMeaning':
+    'Not a normal range: it shows the place of the estimate among people like those that the network learned from. With a low r, nearly every estimate lies inside.',
+  'indices.virtualNobody': 'Healthy virtual people are not shown: none of them has this age.',
   'indices.noRangeBecause': 'No normal range{of}: {reason}',
   'noRange.not-checked': 'figures are published, but have not been checked for this page.',
   'noRange.methods-differ': 'published figures differ between methods by as much as between health and disease.',
   'noRange.sex-unknown': 'the sex of this person is not known.',
   'noRange.age-unknown': 'the age of this person is not known.',
   'noRange.age-outside': 'nobody of this age was in the study.',
+  'indices.segment': 'Segment {segment}',
+  'indices.global': 'Global',
   'indices.name': 'Index',
   'indices.value': 'Estimate',
   'indices.interval': '90% interval',

@@ -5,7 +5,7 @@
  */
 import type { IndexEstimate } from '../../../shared/domain/result.ts'
 import { t, wordOr } from '../i18n/index.ts'
-import { estimate } from '../ui/format.ts'
+import { number as digits, estimate, range } from '../ui/format.ts'
 
 /**
  * Rings from the base inwards: number of segments, start of the first (anterior) one in degrees anticlockwise from three o'clock, and
@@ -23,8 +23,9 @@ interface BullsEyeProps {
 }
 
 export function BullsEye({ segments, global }: BullsEyeProps) {
-  const values = segments.map(({ value }) => value)
-  const [least, greatest] = [Math.min(...values), Math.max(...values)]
+  // By size: a strain of −24% is stronger than one of −17%.
+  const values = segments.map(({ value }) => value).toSorted((a, b) => Math.abs(a) - Math.abs(b))
+  const [least = 0, greatest = 0] = [values[0], values.at(-1)]
   const worded = (value: number) => `${estimate(value)} ${global.unit}`
   let next = 0
   const places = RINGS.flatMap(({ count, start, outer, inner }) =>
@@ -42,7 +43,10 @@ export function BullsEye({ segments, global }: BullsEyeProps) {
       <svg viewBox="-100 -100 200 200" role="img" aria-label={t('bullsEye.label')}>
         {places.map(({ number, segment, from, to, outer, inner }) => {
           const [middle, radius] = [(from + to) / 2, (outer + inner) / 2]
-          const share = greatest === least ? 0.5 : (segment.value - least) / (greatest - least)
+          const share =
+            greatest === least
+              ? 0.5
+              : (Math.abs(segment.value) - Math.abs(least)) / (Math.abs(greatest) - Math.abs(least))
           const [x, y] = polar(radius, middle)
           return (
             <g key={number} data-segment={number}>
@@ -51,9 +55,9 @@ export function BullsEye({ segments, global }: BullsEyeProps) {
                 {number}
               </text>
               <text x={x} y={y + 9}>
-                {estimate(segment.value)}
+                {digits(segment.value, Math.abs(segment.value) < 10 ? 1 : 0)}
               </text>
-              <title>{`${wordOr(segment.name, 'index', segment.id)}: ${estimate(segment.value)} ${segment.unit} (${estimate(segment.low)}–${estimate(segment.high)}), r ${segment.correlation.toFixed(2)}`}</title>
+              <title>{`${wordOr(segment.name, 'index', segment.id)}: ${estimate(segment.value)} ${segment.unit} (${range(segment.low, segment.high)}), r ${segment.correlation.toFixed(2)}`}</title>
             </g>
           )
         })}

@@ -10,8 +10,9 @@ import {
   referenceRange,
 } from '../../../shared/domain/reference-ranges.ts'
 import type { IndexEstimate } from '../../../shared/domain/result.ts'
+import { type VirtualPeople, virtualPeople } from '../../../shared/domain/virtual-ranges.ts'
 import { t, word, wordOr } from '../i18n/index.ts'
-import { estimate, number, unitText } from '../ui/format.ts'
+import { estimate, number, range as span, unitText } from '../ui/format.ts'
 import { BullsEye } from './bulls-eye.tsx'
 
 /** In the order of the indices (`shared/domain/indices.json`). */
@@ -31,6 +32,13 @@ const { citation, fromYears, toYears } = PETERSEN_2017
 
 const SEGMENTED: readonly string[] = ['thickness', 'circumferential', 'radial']
 
+/** Short name of an index of the walls: its group says the rest. */
+function segmentName(id: string): string | undefined {
+  const segment = /(?:Aha|Segment)(\d+)$/.exec(id)?.[1]
+  if (segment !== undefined) return t('indices.segment', { segment })
+  return /^(?:wallThickness|\w+Strain)Global$/.test(id) ? t('indices.global') : undefined
+}
+
 interface IndicesProps {
   readonly indices: readonly IndexEstimate[]
   /** Sex, age and size, as far as the model received them. */
@@ -38,11 +46,17 @@ interface IndicesProps {
 }
 
 export function Indices({ indices, person = {} }: IndicesProps) {
+  const virtual = virtualPeople(person)
   return (
     <section class="indices">
       <h2>{t('indices.title')}</h2>
       <p class="hint">{t('indices.hint')}</p>
-      <p class="hint">{t('indices.ranges', { source: citation, from: fromYears, to: toYears })}</p>
+      <p class="hint">
+        <Key is="normal" /> {t('indices.ranges', { source: citation, from: fromYears, to: toYears })}
+      </p>
+      <p class="hint" data-virtual={virtual === undefined ? 'nobody' : (virtual.sex ?? 'everybody')}>
+        <Key is="virtual" /> {aboutVirtual(virtual)}
+      </p>
       {GROUPS.map(([group, begin, end], i) => {
         const members = indices.slice(begin, end)
         if (members.length === 0) return null
@@ -56,7 +70,7 @@ export function Indices({ indices, person = {} }: IndicesProps) {
             {SEGMENTED.includes(group) && members.length === 17 && (
               <BullsEye segments={members.slice(0, 16)} global={members[16]!} />
             )}
-            <table>
+            <table aria-label={word('group', group)}>
               <thead class="sr">
                 <tr>
                   <th>{t('indices.name')}</th>
@@ -67,7 +81,7 @@ export function Indices({ indices, person = {} }: IndicesProps) {
               </thead>
               <tbody>
                 {members.map((index) => (
-                  <Row key={index.id} index={index} range={ranges.get(index.id)} />
+                  <Row key={index.id} index={index} range={ranges.get(index.id)} virtual={virtual} />
                 ))}
               </tbody>
             </table>
@@ -81,6 +95,26 @@ export function Indices({ indices, person = {} }: IndicesProps) {
       })}
     </section>
   )
+}
+
+/** The look of a range, for the legend. */
+function Key({ is }: { readonly is: 'normal' | 'virtual' }) {
+  return (
+    <svg class="key" viewBox="0 0 24 10" aria-hidden="true">
+      <rect class={is} x="1" y="1" width="22" height="8" />
+    </svg>
+  )
+}
+
+function aboutVirtual(people: VirtualPeople | undefined): string {
+  if (people === undefined) return t('indices.virtualNobody')
+  const { sex, count, fromYears: from, toYears: to } = people
+  const who = t(sex === undefined ? 'indices.virtualEverybody' : 'indices.virtualAlike', {
+    count: number(count),
+    from,
+    to,
+  })
+  return `${who} ${t('indices.virtualMeaning')}`
 }
 
 /** Names the indices to which a reason applies, if it does not apply to the whole group. */
@@ -110,34 +144,39 @@ const reliability = (correlation: number) =>
 interface RowProps {
   readonly index: IndexEstimate
   readonly range: ReferenceRange | NoRange | undefined
+  /** Whose range is shown where there is no normal one. */
+  readonly virtual: VirtualPeople | undefined
 }
 
-function Row({ index, range: known }: RowProps) {
-  const range = typeof known === 'object' ? known : undefined
+function Row({ index, range: known, virtual }: RowProps) {
+  const normal = typeof known === 'object' ? known : undefined
+  const range = normal ?? virtual?.rangeOf(index.id)
+  const kind = normal === undefined ? 'virtual' : 'normal'
   const [from, to] = spanOf(index, range)
   const { name, value, unit, low, high, correlation, evidence, id } = index
   const at = (x: number) => (100 * (x - from)) / (to - from)
   const worth = reliability(correlation)
   return (
     <tr class={worth} data-index={id}>
-      <th scope="row">{wordOr(name, 'index', id)}</th>
+      <th scope="row" title={wordOr(name, 'index', id)}>
+        {segmentName(id) ?? wordOr(name, 'index', id)}
+      </th>
       <td class="num right">
         <span class="about">≈</span> {estimate(value)} <small>{unitText(unit)}</small>
       </td>
-      <td class="interval" title={`90%: ${estimate(low)}–${estimate(high)} ${unitText(unit)}`}>
+      <td class="interval" title={`90%: ${span(low, high)} ${unitText(unit)}`}>
         <svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">
           {range !== undefined && (
-            <rect class="normal" x={at(range.low)} y="0" width={at(range.high) - at(range.low)} height="10" />
+            <rect class={kind} x={at(range.low)} y="0.5" width={at(range.high) - at(range.low)} height="9" />
           )}
           <rect x={at(low)} y="4" width={at(high) - at(low)} height="2" />
           <rect class="value" x={at(value) - 1} y="1.5" width="2" height="7" />
         </svg>
-        <span class="num range">
-          {estimate(low)} – {estimate(high)}
-        </span>
+        <span class="num range">{span(low, high)}</span>
         {range !== undefined && (
-          <span class="num range normal">
-            {t('indices.normal', { low: estimate(range.low), high: estimate(range.high) })}
+          <span class={`num range ${kind}`} title={kind === 'virtual' ? t('indices.virtualTitle') : undefined}>
+            {t(`indices.${kind}`, { range: span(range.low, range.high) })}
+            {kind === 'virtual' && <span class="sr"> ({t('indices.virtualTitle')})</span>}
           </span>
         )}
       </td>

@@ -61,9 +61,17 @@ const UNITS: Readonly<Record<string, string>> = { mm2: 'mm²', '10*-3/mm[Hg]': '
 export const unitText = (ucum: string) => UNITS[ucum] ?? ucum
 
 /** Three significant digits, which suits an estimate. */
-export function estimate(value: number): string {
+export const estimate = (value: number): string => number(value, digitsOf(value))
+
+/** Both ends of a range with as many digits as the greater one has, for example 94 – 213. */
+export function range(low: number, high: number): string {
+  const digits = Math.min(digitsOf(low), digitsOf(high))
+  return `${number(low, digits)} – ${number(high, digits)}`
+}
+
+function digitsOf(value: number): number {
   const size = Math.abs(value)
-  return number(value, size >= 100 ? 0 : size >= 10 ? 1 : 2)
+  return size >= 100 ? 0 : size >= 10 ? 1 : 2
 }
 
 /** Hours, minutes and seconds of 24 hours, the same in all languages. */

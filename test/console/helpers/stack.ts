@@ -32,11 +32,11 @@ export async function startConsoleStack(): Promise<ConsoleStack> {
 }
 
 /** Files that make one recording, in; resolves with the ECG's id once its result is there. */
-export async function screened(apiUrl: string, files: readonly string[] = demoFiles()): Promise<string> {
+export async function screened(apiUrl: string, files: readonly string[] = demoFiles(), query = ''): Promise<string> {
   const form = new FormData()
   for (const file of files) form.append('file', await openAsBlob(file), basename(file))
   const deadline = Date.now() + 180_000
-  const post = () => fetch(`${apiUrl}/v1/ecgs`, { method: 'POST', body: form })
+  const post = () => fetch(`${apiUrl}/v1/ecgs${query}`, { method: 'POST', body: form })
   let taken = await post()
   // The same ECG was just deleted, and its removal is not done.
   while (taken.status === 503 && Date.now() < deadline) {

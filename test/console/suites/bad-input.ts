@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { expect, it } from 'vitest'
+import { job as cine } from './cines.ts'
 import { csv, drop, type OnStack } from './on-stack.ts'
 
 const SAMPLES = resolve(import.meta.dirname, '../../fixtures/samples')
@@ -94,10 +95,15 @@ export function badInput(on: () => OnStack): void {
       await route.fulfill({ json: result })
     })
 
+    await page.route(`**/v1/ecgs/${ecgId}/cmr`, (route) => route.fulfill({ json: { items: [cine(ecgId, 0)] } }))
+
     await go(`#/ecg/${ecgId}`)
+    await page.reload()
 
     await page.locator('.finding').first().waitFor()
     expect(await page.locator('.measured').textContent()).toContain('has no intervals')
+    // It is the first version, and so is what was drawn from it.
+    await page.getByRole('button', { name: 'Draw another (seed 1)' }).waitFor()
     await page.unrouteAll({ behavior: 'wait' })
   })
 

@@ -6,7 +6,7 @@ import type { OnStack } from './on-stack.ts'
 const FIRST = Date.parse('2026-01-01T08:00:00Z')
 
 /** A job as the API tells it; a later seed was requested later. */
-const job = (ecgId: string, seed: number, of: object = { status: 'done', artifacts: [] }) => ({
+export const job = (ecgId: string, seed: number, of: object = { status: 'done', artifacts: [] }) => ({
   jobId: `00000000-0000-5000-8000-${String(seed).padStart(12, '0')}`,
   ecgId,
   version: 1,

@@ -25,10 +25,27 @@ async function breaches(page: Page, runOnly: readonly string[]): Promise<string[
   }, runOnly)
 }
 
-/** A device that has sent. */
+/** A device of which there is an ECG. */
 async function aDevice(apiUrl: string): Promise<string> {
   const { items } = await (await fetch(`${apiUrl}/v1/ecgs?limit=100`)).json()
-  return items.find(({ device }: { device?: string }) => device !== undefined).device
+  const known = items.find(({ device }: { device?: string }) => device !== undefined)
+  if (known !== undefined) return known.device
+  const stem = resolve(SAMPLES, 'normal')
+  await screened(apiUrl, [`${stem}.hea`, `${stem}.dat`], '?device=bed-1')
+  return 'bed-1'
+}
+
+/** An ECG without a signal, once its refusal is listed. */
+async function refusedEcg(apiUrl: string): Promise<string> {
+  const flat = csv(['I', 'II', 'V1'], 10, 250, () => 0)
+  const query = 'rateHz=250&unit=mV&format=csv'
+  const taken = await fetch(`${apiUrl}/v1/ecgs?${query}`, { method: 'POST', body: new Uint8Array(flat) })
+  const { ecgId } = await taken.json()
+  const refused = async () => (await (await fetch(`${apiUrl}/v1/ecgs?limit=100&status=refused`)).json()).items
+  await expect
+    .poll(async () => (await refused()).some((item: { ecgId: string }) => item.ecgId === ecgId), { timeout: 60_000 })
+    .toBe(true)
+  return ecgId
 }
 
 const VIEWS = [
@@ -49,15 +66,6 @@ export function views(on: () => OnStack): void {
     'meets WCAG 2.2 AA in both themes and its own policy, and loads nothing from elsewhere: %s',
     async (view) => {
       const { page, go, ecgId, stack, opened } = on()
-      const list = async (query: string) => (await (await fetch(`${stack.apiUrl}/v1/ecgs?${query}`)).json()).items
-      const refused = async () => {
-        const [known] = await list('status=refused&limit=1')
-        if (known !== undefined) return known.ecgId as string
-        const flat = csv(['I', 'II', 'V1'], 10, 250, () => 0)
-        const query = 'rateHz=250&unit=mV&format=csv'
-        const taken = await fetch(`${stack.apiUrl}/v1/ecgs?${query}`, { method: 'POST', body: new Uint8Array(flat) })
-        return (await taken.json()).ecgId as string
-      }
       const [hash, seen] = {
         worklist: ['#/', '.row'],
         'nothing matches': ['#/', '.row'],
@@ -66,7 +74,7 @@ export function views(on: () => OnStack): void {
         operations: ['#/operations', '.figures'],
         runbook: ['#/operations/dlq-depth', '.runbook p'],
         ECG: [`#/ecg/${ecgId}`, '.finding'],
-        refused: [view === 'refused' ? `#/ecg/${await refused()}` : '', '.refused-box'],
+        refused: [view === 'refused' ? `#/ecg/${await refusedEcg(stack.apiUrl)}` : '', '.refused-box'],
         unknown: ['#/ecg/00000000-0000-5000-8000-000000000000', '.state'],
         'sign-in': ['#/', '.gate button'],
       }[view]
@@ -96,8 +104,9 @@ export function views(on: () => OnStack): void {
 
   it('filters the worklist by condition, quality and time like the API', async () => {
     const { page, go, stack } = on()
-    const stem = resolve(SAMPLES, 'left-bundle-branch-block')
+    const stem = resolve(SAMPLES, 'old-infarct')
     await screened(stack.apiUrl, [`${stem}.hea`, `${stem}.dat`])
+    await refusedEcg(stack.apiUrl)
     await go('#/')
     await page.locator('.row').first().waitFor()
     const shown = () =>
@@ -113,8 +122,8 @@ export function views(on: () => OnStack): void {
       page.locator('.filters input[type=date]').nth(1),
     ]
 
-    await condition.selectOption('hf')
-    const flagged = await wanted('flagged=hf')
+    await condition.selectOption('cad')
+    const flagged = await wanted('flagged=cad')
     expect(flagged.length).toBeGreaterThan(0)
     await expect.poll(shown, { timeout: 20_000 }).toEqual(flagged)
 
@@ -125,7 +134,7 @@ export function views(on: () => OnStack): void {
     await expect.poll(shown, { timeout: 20_000 }).toEqual(refused)
 
     await verdict.selectOption('')
-    await to.fill(day(-1))
+    await to.fill('1980-01-01')
     await page.getByText('No ECG matches').waitFor()
     await to.fill(day(0))
     await from.fill(day(0))
@@ -139,6 +148,40 @@ export function views(on: () => OnStack): void {
     expect(await page.locator('.row .when').first().getAttribute('title')).toMatch(
       /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC$/,
     )
+  })
+
+  it('never shows a range of virtual people like a published one', async () => {
+    const { page, go, ecgId } = on()
+    const open = async (person: object) => {
+      await page.route(`**/v1/ecgs/${ecgId}/subject`, (route) => route.fulfill({ json: { source: 'upload', person } }))
+      await go(`#/ecg/${ecgId}`)
+      await page.reload()
+      await page.locator('[data-index=lvEdv] .range').nth(1).waitFor()
+      await page.locator('[data-group=la] summary').click()
+      const fills = (of: string) =>
+        page
+          .locator(`[data-index=${of}] svg rect`)
+          .first()
+          .evaluate((rect) => {
+            const { fill, strokeDasharray } = getComputedStyle(rect)
+            return [rect.getAttribute('class'), fill === 'none', strokeDasharray !== 'none']
+          })
+      const seen = { lvEdv: await fills('lvEdv'), laMaxVolume: await fills('laMaxVolume') }
+      const said = await page.locator('[data-index=laMaxVolume] .range').nth(1).textContent()
+      const legend = (await page.locator('[data-virtual]').textContent())!
+      await page.unrouteAll({ behavior: 'wait' })
+      return { ...seen, said, legend }
+    }
+
+    const known = await open({ sex: 'female', ageYears: 60 })
+    const unknown = await open({})
+
+    expect(known.lvEdv).toEqual(['normal', false, false])
+    expect(known.laMaxVolume).toEqual(['virtual', true, true])
+    expect(known.said).toMatch(/^virtual .* \(healthy virtual people, not patients\)$/)
+    expect(known.legend).toContain('of the same sex, 60 to 69 years')
+    expect(unknown.lvEdv).toEqual(['virtual', true, true])
+    expect(unknown.legend).toContain('because sex or age is not known')
   })
 
   it('distinguishes live, late and silent devices, and shows one on the full screen', async () => {

@@ -79,6 +79,12 @@ describe('dicomFile', () => {
     expect(dicomFile(beatingRing(), options)).toEqual(dicomFile(beatingRing(), options))
   })
 
+  it('states the version of the ECG that it was drawn from', () => {
+    const file = dicomFile(beatingRing(), { ...options, drawing: { ...drawing, version: 2 } })
+
+    expect(Buffer.from(file).toString('latin1')).toContain(`from ECG ${drawing.ecgId}, version 2;`)
+  })
+
   it.skipIf(!hasDciodvfy).each(['sax', '4ch'] as const)(`passes dciodvfy for view %s${NO_DCIODVFY}`, async (view) => {
     const errors = dicomErrors(await saved(view))
 

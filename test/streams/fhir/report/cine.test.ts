@@ -49,6 +49,13 @@ describe('the FHIR transaction of a synthetic cine', () => {
     expect(drawn.every(isOurs)).toBe(true)
   })
 
+  it('states the version of the ECG that was drawn', () => {
+    const [study, ...views] = cine({ version: 2 }).entry!.map(({ resource }) => JSON.stringify(resource))
+
+    expect(study).toContain('drawn by a model from version 2 of an ECG')
+    for (const view of views.slice(0, 2)) expect(view).toContain('drawn from an ECG, version 2.')
+  })
+
   it('contains the animated images', () => {
     const documents = cine().entry!.flatMap(({ resource }) =>
       resource!.resourceType === 'DocumentReference' ? [resource.content![0]!.attachment] : [],

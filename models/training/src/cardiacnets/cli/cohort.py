@@ -1,4 +1,4 @@
-"""`cardiacnets-train cohort generate | gallery | oracle | compare | statements`: the virtual cohort."""
+"""`cardiacnets-train cohort generate | gallery | oracle | compare | statements | ranges`: the virtual cohort."""
 
 import json
 import os
@@ -134,10 +134,31 @@ class Statements:
 
 
 @dataclass(frozen=True)
+class Ranges:
+    """Write where the indices of healthy virtual people lie, for the console (shared/domain/virtual-ranges.json)."""
+
+    out: Positional[Path]
+    """The JSON."""
+    n: int = 24_000
+    """People, healthy or not."""
+    seed: int = DEFAULT_SEED
+    """Of the cohort."""
+
+    def __call__(self) -> int:
+        """Run the command."""
+        from ..cohort.ranges import describe_ranges, draw_healthy
+
+        document = describe_ranges(draw_healthy(self.n, self.seed), self.n, self.seed)
+        self.out.write_text(json.dumps(document) + "\n")
+        print(self.out)
+        return 0
+
+
+@dataclass(frozen=True)
 class Cohort:
     """The virtual cohort."""
 
-    action: Generate | Gallery | Oracle | Compare | Statements
+    action: Generate | Gallery | Oracle | Compare | Statements | Ranges
 
     def __call__(self) -> int:
         """Run the action."""
