@@ -35,7 +35,7 @@ const TEMPLATE = [
 
 /** Files that open sockets and leave their process as they found it. They share one, so that the clients and servers that they use are loaded once. */
 const SERVED = [
-  'test/cdk/local/{broker-address,companion,data-folder,events,graceful-stop,sandbox-ehr,stack}.test.ts',
+  'test/cdk/local/{adapter-task,broker-address,companion,data-folder,events,graceful-stop,main,sandbox-ehr,stack,stop-by-pid}.test.ts',
   'test/cdk/bench/parts.test.ts',
   'test/cdk/local/aws/{batch,broker,event-source,http-api,iot,schedule}.test.ts',
   'test/cdk/local/iam/permissions.test.ts',
@@ -43,17 +43,20 @@ const SERVED = [
   'test/cdk/local/template/*.test.ts',
   'test/functions/{corrections,report,sign-in,synthesis-dispatch,upkeep}.test.ts',
   'test/functions/api/{answers,audit,auth,cmr,console,devices,ecgs,events,explanations,limits,parsing,server,versions}.test.ts',
-  'test/functions/cli/{erase,redrive,unreachable,withdraw}.test.ts',
+  'test/functions/cli/{cli,erase,redrive,screen-many,synthesize,unreachable,withdraw}.test.ts',
   'test/functions/synthesize/*.test.ts',
   'test/security/{regular-expressions,request-lines,slow-input}.test.ts',
   'test/shared/intake/*.test.ts',
   'test/shared/store/*.test.ts',
   'test/streams/dicom/*.test.ts',
   'test/streams/fhir/**/*.test.ts',
-  'test/streams/gateway/{clock,corrections,dockerfile,forwarder,iot-credentials,mllp-tls,mqtt-door}.test.ts',
-  'test/streams/gateway/{power-loss,results-to-devices,silence,store}.test.ts',
+  'test/house/{models,readme}.test.ts',
+  'test/interop/four-doors.test.ts',
+  'test/streams/gateway/{clock,corrections,dockerfile,forwarder,iot-credentials,log-file,mllp-tls,mqtt-door}.test.ts',
+  'test/streams/gateway/{power-loss,privacy,results-to-devices,silence,store,unwritable-disk}.test.ts',
   'test/streams/hl7/*.test.ts',
-  'test/streams/mqtt/{adapter,alive,config,connection,corrections,device,dockerfile,flood,frame-codec,health,ingest,intake-message}.test.ts',
+  'test/streams/mqtt/{adapter,adapter-mosquitto,alive,config,connection,corrections,device,dockerfile,flood}.test.ts',
+  'test/streams/mqtt/{frame-codec,health,ingest,intake-message}.test.ts',
   'test/streams/mqtt/{journal,kept-frames,limits,listening,missed-results,outbox,packed-frames,pauses,results,topics,window-assembler}.test.ts',
 ]
 
