@@ -106,7 +106,7 @@ FALSE_ALARMS_OF = {"cad": 0.0375, "cm": 0.005, "pericarditis": 0.035, "hf": 0.01
 
 By 5-fold cross-validation with 1.3.0's network, these rates flag 9.9% of fold 8's normal ECGs for anything. They find
 82% of fold 8's infarctions and ischaemias, and 81% of virtual CM, 38% of pericarditis, 67% of PH (version 5). PH at
-3.5% finds 70%, and then 10.4% are flagged."""
+3.5% finds 70%, and then more than 10% are flagged."""
 ONE_FOR_ALL = frozenset({"cad"})
 """One limit for all ages: limits by age at the same rate of false alarms find 76% of CAD, one limit 81%."""
 LOWEST = {"teacher": 0.5}
