@@ -29,7 +29,7 @@ def bundle_that_draws(tmp_path):
     manifest = {
         "files": [file_entry(tmp_path / name) for name in names],
         "tensors": {name: {"inputs": [], "outputs": []} for name in names},
-        "synthesis": {"encoder": "encoder-aligned.onnx"},
+        "synthesis": {"encoder": "encoder-drawing.onnx"},
     }
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     return tmp_path
@@ -40,7 +40,7 @@ def test_new_screening_network_keeps_the_synthesis_networks(bundle_that_draws):
 
     assert [file["path"] for file in kept["files"]] == ["denoiser.onnx"]
     assert list(kept["tensors"]) == ["denoiser.onnx"]
-    assert kept["synthesis"] == {"encoder": "encoder-aligned.onnx"}
+    assert kept["synthesis"] == {"encoder": "encoder-drawing.onnx"}
 
 
 def test_synthesis_networks_that_differ_from_the_manifest_are_not_kept(bundle_that_draws):

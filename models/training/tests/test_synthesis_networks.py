@@ -4,6 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 
 from cardiacnets.bundle.quantise import store_in_half
 from cardiacnets.bundle.write import inference_session
@@ -11,6 +12,7 @@ from cardiacnets.cli.synthesis_fixture import OUT, make_fixture, shake
 from cardiacnets.models.denoiser import Denoiser, DenoiserConfig
 from cardiacnets.models.unet import UNet, UNetConfig
 from cardiacnets.models.vae import CineDecoder, Vae, VaeConfig
+from cardiacnets.stages.diffusion import fitted_to
 from cardiacnets.synthesis.bundle import DISTILLED, FULL, VIEW_NAMES, Networks, example_of, export_synthesis, in_half
 
 TINY = DenoiserConfig(frames=4, fold=2, widths=(8, 16), head_width=8, groups=4, token_width=6, embedding=10, context=8)
@@ -106,3 +108,27 @@ def test_rounded_weights_take_half_the_bytes_and_change_nothing_else(tmp_path):
         assert narrow.stat().st_size < 0.75 * wide.stat().st_size
     error = (networks.denoiser.head[2].weight - halved.denoiser.head[2].weight).abs().max()
     assert 0 < error < 1e-3, "the network that was given is left as it was"
+
+
+def test_denoiser_is_fitted_to_another_encoder(denoiser):
+    """The other encoder says the same with its axes mixed, so what the network makes of an ECG stays."""
+    generator = torch.Generator().manual_seed(3)
+    tokens, embedding = torch.randn(400, 32, 6, generator=generator), torch.randn(400, 10, generator=generator)
+    tokens, embedding = (F.layer_norm(part, part.shape[-1:]) for part in (tokens, embedding))
+    mixed = tuple(
+        part @ torch.linalg.qr(torch.randn(part.shape[-1], part.shape[-1], generator=generator))[0]
+        for part in (tokens, embedding)
+    )
+
+    fitted, explained = fitted_to(denoiser, (tokens, embedding), mixed)
+
+    assert set(explained) == {"whole", "whole_token", "token"}
+    assert all(0.7 < share <= 1 for share in explained.values()), explained
+    inputs = example_of(denoiser, 4, 8)
+    rows = {"tokens": (tokens[:4], mixed[0][:4]), "embedding": (embedding[:4], mixed[1][:4])}
+    ones = {"conditioned": torch.ones(4)}
+    known = inputs | ones | {name: pair[0] for name, pair in rows.items()}
+    other = inputs | ones | {name: pair[1] for name, pair in rows.items()}
+    with torch.no_grad():
+        before, after, unfitted = denoiser(*known.values()), fitted(*other.values()), denoiser(*other.values())
+    assert F.mse_loss(after, before) < 0.2 * F.mse_loss(unfitted, before)

@@ -28,6 +28,7 @@ from cardiacnets.stages.vae import ShortCineSet, VaeTrainingConfig
 from cardiacnets.synthesis.export import ENCODER, export_drawing
 from cardiacnets.synthesis.page import CARD_TITLE, NAMES, TITLE, choices_section, section
 from cardiacnets.synthesis.report import SynthesisReportConfig, compare_choices, evaluate_synthesis
+from cardiacnets.synthesis.signs import SIGNS
 
 PEOPLE = 40
 DENOISER = DenoiserConfig(widths=(8,), attends=(True,), head_width=8, groups=4, token_width=8, embedding=16, context=8)
@@ -82,6 +83,7 @@ def run(tmp_path):
     programme = Programme()
     return SimpleNamespace(
         folder=tmp_path / "run",
+        is_virtual=True,
         programme=replace(
             programme,
             align=contrastive,
@@ -118,7 +120,10 @@ def test_report_and_its_section_describe_the_synthetic_cines(run, tmp_path, monk
     assert json.loads((tmp_path / "reports" / "synthesis.json").read_text()) == report
     assert (tmp_path / "reports" / "synthesis.png").stat().st_size > 10_000
     assert set(report["drawn"]) == {"full", "few", "distilled"}
-    assert set(report["drawn"]["full"]) == {"likeness", "distance", "function", "bias", "conditions"}
+    full = report["drawn"]["full"]
+    assert set(full) == {"likeness", "distance", "function", "functionCi", "bias", "conditions"}
+    assert all(low <= full["function"][name] <= high for name, (low, high) in full["functionCi"].items())
+    assert set(full["conditions"]) == {*CONDITIONS, *SIGNS}
     stored, half = (report["precision"][sampler] for sampler in ("halfStored", "half"))
     assert stored["short_axis.psnr"] > 45  # weights are rounded, sums are not
     assert 0 < half["short_axis.psnr"] <= stored["short_axis.psnr"]
@@ -166,7 +171,9 @@ def test_export_adds_the_synthesis_networks_to_a_bundle(run, tmp_path):
     assert manifest["synthesis"]["encoder"] == ENCODER
     assert manifest["synthesis"]["readout"].keys() == before["synthesis"]["readout"].keys()
     listed = {file["path"]: file["bytes"] for file in manifest["files"]}
-    assert set(listed) == {file["path"] for file in before["files"]} | {ENCODER}
+    assert set(listed) == {file["path"] for file in before["files"]} - {before["synthesis"]["encoder"]} | {ENCODER}
+    assert set(manifest["tensors"]) == set(before["tensors"]) - {before["synthesis"]["encoder"]} | {ENCODER}
+    assert not (bundle / before["synthesis"]["encoder"]).exists(), "nobody loads it any more"
     assert all((bundle / name).stat().st_size == size for name, size in listed.items())
     assert manifest["version"] == "9.0.0"
     assert manifest["synthesis"]["readout"]["indices"][0]["drawnCorrelation"] == {"full": 0.5, "distilled": 0.5}

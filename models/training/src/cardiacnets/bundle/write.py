@@ -32,8 +32,8 @@ CARD = "MODEL_CARD.md"
 ENCODER_OUTPUTS = ("tokens", "embedding")
 SCREEN = "screen.onnx"
 """Encoder, both heads and the score of what is no ECG, fused: one file, as nobody loads the parts of it."""
-ENCODER = "encoder-aligned.onnx"
-"""The encoder that the denoiser knows, as it was aligned with CMR; that of `SCREEN` learned on with the heads."""
+ENCODER = "encoder-drawing.onnx"
+"""The encoder that the denoiser knows; that of `SCREEN` may have learned on since."""
 PARTS = ("encoder.onnx", "screening_head.onnx", "function_head.onnx")
 """What bundles up to 1.0.0 held beside it."""
 

@@ -56,7 +56,7 @@ class Evaluate:
 
     run_dir: Path = cache_dir() / "compact"
     """Folder of the stages."""
-    people: int = 160
+    people: int = 500
     """Test people."""
     report: Path = REPORT
     """The JSON that is written; its sheet is beside it."""

@@ -1,4 +1,4 @@
-"""Stage `diffusion`: a denoiser of both views' latents, conditioned on the ECG by the frozen aligned encoder."""
+"""Stage `diffusion`: a denoiser of both views' latents, conditioned on the ECG by a frozen encoder."""
 
 import copy
 from dataclasses import dataclass, field
@@ -184,6 +184,41 @@ def train_diffusion(
         return validation_errors(model.ema, config, data, conditions)
 
     return run("diffusion", optimisation, to_json(config), model, loss_of, validate, out_dir)
+
+
+Ecgs = tuple[Tensor, Tensor]
+"""Tokens [N,32,D] and embeddings [N,E] of the same people, as one encoder makes them."""
+PENALTY = 30.0
+"""Of the ridge regressions in `fitted_to`, in rows."""
+
+
+@torch.no_grad()
+def fitted_to(network: Denoiser, before: Ecgs, after: Ecgs) -> tuple[Denoiser, dict[str, float]]:
+    """A denoiser that knows one encoder, so that training can go on with another; and R² of each layer that was fitted.
+
+    Its three layers that read the ECG become those that say of `after` what they said of `before` (ridge regression).
+    """
+    made, explained = copy.deepcopy(network), {}
+    tokens, embedding = (F.layer_norm(part, part.shape[-1:]) for part in after)
+    known = network.embedding_norm(before[1])
+    layers = {
+        "whole": (made.whole, embedding, network.whole(known)),
+        "whole_token": (made.whole_token, embedding, network.whole_token(known)),
+        "token": (made.token[1], tokens.flatten(0, 1), network.token(before[0]).flatten(0, 1)),
+    }
+    for name, (layer, inputs, targets) in layers.items():
+        assert isinstance(layer, nn.Linear)
+        x, y = inputs.double(), targets.double()
+        middle, mean = x.mean(dim=0), y.mean(dim=0)
+        x, y = x - middle, y - mean
+        weight = torch.linalg.solve(x.T @ x + PENALTY * torch.eye(x.shape[1], dtype=x.dtype), x.T @ y)
+        layer.weight.copy_(weight.T)
+        layer.bias.copy_(mean - middle @ weight)
+        explained[name] = float(1 - ((x @ weight - y) ** 2).sum() / (y**2).sum())
+    for norm in (made.embedding_norm, made.token[0]):
+        assert isinstance(norm, nn.LayerNorm)
+        norm.reset_parameters()
+    return made, explained
 
 
 def load_denoiser(path: Path) -> tuple[Denoiser, ScheduleConfig]:

@@ -221,8 +221,13 @@ def add_synthesis(
     path = bundle_dir / "manifest.json"
     manifest = json.loads(path.read_text())
     names = [FULL, DISTILLED, DECODER, *(segmenter_file(view) for view in VIEW_NAMES)]
+    before = manifest.get("synthesis", {}).get("encoder")
     if (made / entry["encoder"]).exists():
         names.append(entry["encoder"])
+        if before not in (None, entry["encoder"]) and before in manifest["tensors"]:
+            (bundle_dir / before).unlink()
+            manifest["files"] = [file for file in manifest["files"] if file["path"] != before]
+            del manifest["tensors"][before]
     for name in names:
         shutil.copyfile(made / name, bundle_dir / name)
     card = bundle_dir / CARD

@@ -1,4 +1,4 @@
-"""Put what draws cines into a bundle: denoisers, decoder, segmenters, the aligned encoder, and the read-out."""
+"""Put what draws cines into a bundle: denoisers, decoder, segmenters, their encoder, and the read-out."""
 
 import tempfile
 from pathlib import Path

@@ -25,6 +25,10 @@ class Distance(TypedDict):
     withEcg: float
 
 
+Detection = TypedDict("Detection", {"auroc": float, "ci": list[float], "with": int})
+"""AUROC by a classifier of true cines, its 95% interval over people, and how many people have the condition or sign."""
+
+
 class Figures(TypedDict):
     """Of one source of cines: true, through the VAE, another person's, or drawn by one sampler."""
 
@@ -32,10 +36,12 @@ class Figures(TypedDict):
     likeness: NotRequired[dict[View, Likeness]]
     function: NotRequired[Function]
     """R with the truth."""
+    functionCi: NotRequired[dict[str, list[float]]]
+    """Their 95% intervals over people."""
     bias: NotRequired[Function]
     """Mean error, in the unit of each index."""
-    conditions: NotRequired[dict[str, float | None]]
-    """AUROC by a classifier of true cines; null where a class is missing."""
+    conditions: NotRequired[dict[str, Detection | None]]
+    """Of conditions and, for virtual people, of signs; null where a class is missing."""
 
 
 class SamplerSizes(TypedDict):
@@ -93,7 +99,8 @@ class SynthesisReport(TypedDict):
     diversity: Diversity
     copies: dict[View, Nearness]
     precision: dict[str, dict[str, Any]]
-    """Of each variant: `VIEW.psnr`, `NETWORK.timesQuicker` and `NETWORK.bytesSaved`, numbers, and `function`."""
+    """Of each variant: `VIEW.psnr`, `NETWORK.timesQuicker` and `NETWORK.bytesSaved`, numbers, and `function`.
+    `float32` has `function` alone: the same people without a change."""
 
 
 class Agreement(TypedDict):

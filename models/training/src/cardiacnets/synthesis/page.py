@@ -3,7 +3,8 @@
 from typing import Any
 
 from cardiacnets.domain import VIEWS
-from cardiacnets.synthesis.figures import Candidate, ChoicesReport, Figures, SynthesisReport
+from cardiacnets.synthesis.figures import Candidate, ChoicesReport, Detection, Figures, SynthesisReport
+from cardiacnets.synthesis.signs import SIGNS
 
 TITLE = "## Cines drawn from the ECG"
 NAMES = {"lvEdv": "LV EDV", "lvEsv": "LV ESV", "lvEf": "LV EF", "lvMass": "LV mass", "rvEdv": "RV EDV"}
@@ -52,7 +53,7 @@ def _beside_another_person(report: SynthesisReport) -> str:
 
 
 def _function(report: SynthesisReport) -> str:
-    drawn, read = list(report["drawn"]), report["readFromEcg"]
+    drawn, read = report["drawn"].values(), report["readFromEcg"]
     rows = [
         [
             label,
@@ -62,31 +63,42 @@ def _function(report: SynthesisReport) -> str:
                 f"{source[name]:.2f}"
                 for source in (report["readout"]["onTrueCines"], report["reconstructed"]["function"])
             ),
-            *(f"{report['drawn'][sampler]['function'][name]:.2f}" for sampler in drawn),
+            *(_with_interval(figures["function"][name], figures["functionCi"][name]) for figures in drawn),
             PUBLISHED.get(name, ""),
         ]
         for name, label in NAMES.items()
     ]
-    head = ["R with the truth", "read from the ECG", "its square", "true cine", "through the VAE", *drawn, "paper"]
+    head = [
+        "R with the truth",
+        "read from the ECG",
+        "its square",
+        "true cine",
+        "through the VAE",
+        *report["drawn"],
+        "paper",
+    ]
     return _table(head, rows)
 
 
-def _error(r: float, people: int) -> float:
-    """Standard error of Pearson's R."""
-    return (1 - r**2) / people**0.5
+def _with_interval(value: float, ci: list[float]) -> str:
+    return f"{value:.2f} ({ci[0]:.2f} to {ci[1]:.2f})"
 
 
 def _conditions(report: SynthesisReport) -> str:
     sources = {"true": report["true"], **report["drawn"]}
 
-    def cell(value: float | None) -> str:
-        return "" if value is None else f"{value:.2f}"
+    def cell(found: Detection | None) -> str:
+        return "" if found is None else _with_interval(found["auroc"], found["ci"])
 
     rows = [
-        [name, *(cell(figures["conditions"][name]) for figures in sources.values())]
-        for name in report["true"]["conditions"]
+        [
+            SIGNS.get(name, name),
+            "" if found is None else str(found["with"]),
+            *(cell(figures["conditions"][name]) for figures in sources.values()),
+        ]
+        for name, found in report["true"]["conditions"].items()
     ]
-    return _table(["AUROC", *sources], rows)
+    return _table(["AUROC", "n", *sources], rows)
 
 
 PRECISIONS = {
@@ -98,7 +110,7 @@ PRECISIONS = {
 
 def _precision(report: SynthesisReport) -> str:
     """What fewer bits would cost and give."""
-    plain = report["drawn"]["distilled"]["function"]
+    plain = report["precision"]["float32"]["function"]
     rows = []
     for variant, label in PRECISIONS.items():
         figures = report["precision"][variant]
@@ -155,11 +167,11 @@ Many hearts are compatible with one ECG. If only the embedding's linear reading 
 - cines of the mean heart would correlate by that R.
 
 Guidance is between the two. The denoiser is also conditioned on the ECG's tokens, which may hold more than a linear reading of the embedding.
-With this number of people, the standard error of an R of .6 is {_error(0.6, report["people"]):.2f}, of .2 {_error(0.2, report["people"]):.2f}.
+In brackets: 95% intervals over people.
 
 {_function(report)}
 
-Classifiers of each condition, fitted on true cines' features and applied to drawn ones:
+Classifiers of each condition and sign, fitted on true cines' features and applied to drawn ones (n: people who have it):
 
 {_conditions(report)}
 

@@ -7,6 +7,7 @@ training split.
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,7 +19,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from cardiacnets.domain import CONDITIONS, INDICES, View
-from cardiacnets.metrics import auroc
+from cardiacnets.evaluation.honesty import interval
+from cardiacnets.metrics import auroc, pearson
 from cardiacnets.models.diffusion import SCHEDULE_PAPER, ScheduleConfig
 from cardiacnets.models.vae import CineDecoder
 from cardiacnets.stages.cmr_pretraining import load_encoder
@@ -31,6 +33,7 @@ from cardiacnets.synthesis.draw import Cines, Sampler, cine_embeddings, draw, me
 from cardiacnets.synthesis.figures import (
     Agreement,
     Candidate,
+    Detection,
     Distance,
     Diversity,
     Figures,
@@ -42,6 +45,7 @@ from cardiacnets.synthesis.figures import (
 from cardiacnets.synthesis.metrics import frechet, nearest, psnr, ssim, thumbnails
 from cardiacnets.synthesis.precision import CALIBRATION_PEOPLE, compare_precision
 from cardiacnets.synthesis.readout import READ_INDICES, Readout, fit_readout
+from cardiacnets.synthesis.signs import SIGNS, signs_of
 
 if TYPE_CHECKING:
     from cardiacnets.programme import Run
@@ -54,8 +58,10 @@ class SynthesisReportConfig:
     readout_people: int = 250
     """Of the training split, whose true cines the read-out is fitted on."""
     classifier_people: int = 1500
-    people: int = 160
+    people: int = 500
     """Of the test split."""
+    precision_people: int = 100
+    """Of them, on whom other precisions are compared."""
     seeds: int = 4
     diversity_people: int = 20
     components: int = 24
@@ -77,6 +83,22 @@ def correlations(read: NDArray[np.floating], truth: NDArray[np.floating]) -> dic
     }
 
 
+def _pearson(read: NDArray[np.floating], truth: NDArray[np.floating], rows: NDArray[np.intp]) -> float:
+    return float(pearson(read[rows], truth[rows]))
+
+
+def _auroc(truth: NDArray[np.bool_], score: NDArray[np.floating], rows: NDArray[np.intp]) -> float:
+    return auroc(truth[rows], score[rows])
+
+
+def correlation_intervals(read: NDArray[np.floating], truth: NDArray[np.floating]) -> dict[str, list[float]]:
+    """95% intervals of `correlations`, by a bootstrap over people."""
+    return {
+        name: interval(partial(_pearson, read[:, column], truth[:, column]), len(truth))
+        for column, name in enumerate(READ_INDICES)
+    }
+
+
 class Evaluation:
     """What is measured on a finished run; everything slow is done once."""
 
@@ -88,6 +110,7 @@ class Evaluation:
         people = run.people
         self.indices = np.asarray(people.indices[:, [INDICES.index(name) for name in READ_INDICES]], dtype=np.float64)
         self.conditions = np.asarray(people.conditions) == 1
+        self.all_indices = np.asarray(people.indices)
         rows = {name: np.flatnonzero(run.short_cines.split == name) for name in ("train", "test")}
         self.train, self.test = rows["train"], rows["test"][: config.people]
         self.others = rows["test"][config.people : 2 * config.people]
@@ -150,13 +173,15 @@ class Evaluation:
         self.ecg.fit(ecg[some])
         self.ecg_points = self.ecg.transform(ecg)
         self.classifiers = {}
-        for column, name in enumerate(CONDITIONS):
+        for name, truth in self.labels(some).items():
+            if truth.all() or not truth.any():
+                continue
             model = make_pipeline(
                 StandardScaler(),
                 PCA(config.classifier_components, random_state=0),
                 LogisticRegression(C=0.1, max_iter=500),
             )
-            self.classifiers[name] = model.fit(features, self.conditions[some, column])
+            self.classifiers[name] = model.fit(features, truth)
         self.true_embedding, self.other_embedding = self.embed(self.true(self.test)), self.embed(self.true(self.others))
 
     def distances(self, embedding: NDArray[np.float32]) -> Distance:
@@ -169,15 +194,26 @@ class Evaluation:
         together = points(embedding, self.test), points(self.other_embedding, self.others)
         return {"cines": rounded(frechet(alone, real)), "withEcg": rounded(frechet(*together))}
 
-    def detection(self, embedding: NDArray[np.float32]) -> dict[str, float | None]:
-        """AUROC of each condition, by the classifier of true cines."""
-        truth = self.conditions[self.test]
-        return {
-            name: rounded(auroc(truth[:, column], self.classifiers[name].decision_function(embedding)))
-            if 0 < truth[:, column].sum() < len(truth)
-            else None
-            for column, name in enumerate(CONDITIONS)
-        }
+    def labels(self, rows: NDArray[np.intp]) -> dict[str, NDArray[np.bool_]]:
+        """Conditions, and of virtual people `SIGNS`."""
+        found = {name: self.conditions[rows, column] for column, name in enumerate(CONDITIONS)}
+        if self.run.is_virtual:
+            healthy = ~self.conditions.any(axis=1)
+            signs = signs_of(rows, self.all_indices, healthy, self.run.programme.seed)
+            found |= {name: signs[:, column] for column, name in enumerate(SIGNS)}
+        return found
+
+    def detection(self, embedding: NDArray[np.float32]) -> dict[str, Detection | None]:
+        """AUROC of each condition and sign, by the classifier of true cines."""
+        found: dict[str, Detection | None] = {}
+        for name, truth in self.labels(self.test).items():
+            if name not in self.classifiers or truth.all() or not truth.any():
+                found[name] = None
+                continue
+            score = self.classifiers[name].decision_function(embedding)
+            ci = interval(partial(_auroc, truth, score), len(truth))
+            found[name] = {"auroc": rounded(auroc(truth, score)), "ci": ci, "with": int(truth.sum())}
+        return found
 
     def likeness(self, cines: Cines, true: Cines) -> dict[View, Likeness]:
         """SSIM and PSNR of each view."""
@@ -197,6 +233,7 @@ class Evaluation:
             "likeness": self.likeness(cines, true),
             "distance": self.distances(embedding),
             "function": correlations(read, self.indices[self.test]),
+            "functionCi": correlation_intervals(read, self.indices[self.test]),
             "bias": {
                 name: rounded(float((read - self.indices[self.test])[:, column].mean()))
                 for column, name in enumerate(READ_INDICES)
@@ -247,11 +284,12 @@ class Evaluation:
         segmenters = {view: load_unet(self.run.segmentation(view)) for view in self.segmenters}
         distilled, _ = load_denoiser(self.run.distillation())
         networks = Networks(load_vae(self.run.vae()), distilled, distilled, segmenters)
-        some = self.train[:CALIBRATION_PEOPLE]
-        report: dict[str, dict[str, Any]] = {}
-        for variant, figures, cines in compare_precision(networks, sampler, self.run.conditions, self.test, some):
-            read = self.readout(measure_features(cines, self.segmenters))
-            function = {"function": correlations(read, self.indices[self.test])}
+        some, test = self.train[:CALIBRATION_PEOPLE], self.test[: self.config.precision_people]
+        truth = self.indices[test]
+        plain = self.readout(measure_features(draw(sampler, self.run.conditions, test, seed=0), self.segmenters))
+        report: dict[str, dict[str, Any]] = {"float32": {"function": correlations(plain, truth)}}
+        for variant, figures, cines in compare_precision(networks, sampler, self.run.conditions, test, some):
+            function = {"function": correlations(self.readout(measure_features(cines, self.segmenters)), truth)}
             report[variant] = {name: rounded(value) for name, value in figures.items()} | function
         return report
 
