@@ -52,8 +52,10 @@ export function withdrawCommand(): Command {
           await audit.append({ ...entry, at: new Date(), outcome: 'done' })
         }
       }
-      const done = yes === true ? 'withdrawn' : 'nothing was changed: --yes withdraws them'
-      process.stdout.write(`${count} resources of tenants that may not report; ${count === 0 ? 'all is well' : done}\n`)
+      const done = yes === true ? 'withdrawn' : 'nothing was changed; --yes withdraws them'
+      process.stdout.write(
+        `${count} resources of tenants that may not report; ${count === 0 ? 'nothing to withdraw' : done}\n`,
+      )
     })
 }
 

@@ -47,6 +47,12 @@ const program = new Command('cardiacnets')
     '\nExit codes: 0 success, 1 internal error, 2 invalid input, 3 refused by the quality gate, 4 a service cannot be reached.',
   )
 
+// `cardiacnets … | head` closes the pipe: the reader has what it needs.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(EXIT.ok)
+  throw error
+})
+
 try {
   const args = await commandArguments(import.meta.filename)
   if (args !== undefined) {

@@ -152,7 +152,7 @@ it('cardiacnets withdraw lists and withdraws only chart entries of tenants witho
     .flat()
     .filter((resource) => resource?.status !== 'entered-in-error')
   expect(stillThere).toEqual(expect.arrayContaining(Object.values(own).flat()))
-  expect(again).toBe('0 resources of tenants that may not report; all is well\n')
+  expect(again).toBe('0 resources of tenants that may not report; nothing to withdraw\n')
   const audit = new AuditStore(aws.dynamo, AUDIT_TABLE, 30)
   const period = { since: new Date(Date.now() - 600_000), until: new Date() }
   const noted: unknown[] = []
