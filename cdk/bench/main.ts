@@ -49,15 +49,15 @@ function benchCommand(): Command {
     .action(async (options: BenchOptions) => {
       const figures = await bench(options)
       if (figures.failed !== undefined) process.exitCode = 1
-      if (options.json) process.stdout.write(`${JSON.stringify(figures, null, 2)}\n`)
-      else for (const [part, value] of Object.entries(figures)) process.stdout.write(`${part}\n${table(value)}\n`)
+      if (options.json) console.log(JSON.stringify(figures, null, 2))
+      else for (const [part, value] of Object.entries(figures)) console.log(`${part}\n${table(value)}`)
     })
 }
 
 async function bench({ devices, seconds, stream }: BenchOptions) {
   const { source, windows } = await benchWindows()
   const screener = await Screener.load(await readBundle(activeBundle(), CARDIACNETS_V1.name))
-  const parts = new Parts((line) => process.stderr.write(`${line}\n`))
+  const parts = new Parts((line) => console.error(line))
   const preprocess = await parts.run('signal chain', () =>
     benchPreprocess(windows[0]!, join(screener.bundle.directory, 'screen.onnx')),
   )

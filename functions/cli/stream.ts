@@ -78,8 +78,15 @@ async function stream(file: string, options: StreamCommandOptions): Promise<numb
   // The first Ctrl-C ends the session properly; the second one is handled by Node, which exits.
   process.once('SIGINT', () => stop.abort())
   process.once('SIGTERM', () => stop.abort())
+  let isRead = true
+  process.stdout.once('error', () => {
+    // Nobody reads the results any more, as in `| head -1`.
+    isRead = false
+    stop.abort()
+  })
   let isAnyRefused = false
   const onResult = (result: Result, timing: WindowTiming) => {
+    if (!isRead) return
     isAnyRefused ||= result.status === 'refused'
     process.stdout.write(`${options.json ? JSON.stringify(result) : describe(result, recording, timing, options)}\n`)
   }

@@ -5,7 +5,7 @@
 import { execFile } from 'node:child_process'
 import { join, resolve } from 'node:path'
 
-export const ROOT = resolve(import.meta.dirname, '../..')
+const ROOT = resolve(import.meta.dirname, '../..')
 
 export const DEMO = join(ROOT, 'functions/cli/demo/virtual-ecg.hea')
 
