@@ -30,7 +30,7 @@ export function withdrawCommand(): Command {
     .addOption(siteOption())
     .option('--outputs <file>', 'outputs of the stack (`cdk deploy --outputs-file`)', LOCAL_OUTPUTS)
     .option('--by <name>', 'operator name for the audit trail', `operator:${userInfo().username}@${hostname()}`)
-    .option('--outdated-cines', 'instead: cines of an earlier version of an ECG that was corrected since')
+    .option('--outdated-cines', 'list cines of an earlier version of a corrected ECG instead')
     .option('--yes', 'carry it out')
     .action(async ({ site, outputs: file, by, yes, ...options }: WithdrawOptions) => {
       const config = ehrConfig(site)

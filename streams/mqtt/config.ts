@@ -58,12 +58,9 @@ const Settings = z.object({
   JOURNAL_LIMIT_MB: integer(1, 1_000_000)
     .default(4096)
     .meta({ help: 'at this size the adapter disconnects from the broker until SQS has caught up' }),
-  DEVICE_LIMITS: json
-    .pipe(DeviceLimits)
-    .prefault('{}')
-    .meta({
-      help: 'limits of a device and of a tenant, for example {"device": {"frames": {"perSecond": 10, "burst": 600}}}',
-    }),
+  DEVICE_LIMITS: json.pipe(DeviceLimits).prefault('{}').meta({
+    help: 'limits of a device and of a tenant, for example {"device": {"frames": {"perSecond": 10, "burst": 600}}}',
+  }),
   SESSION_IDLE_S: z.coerce.number().positive().default(120).meta({
     help: 'how long an incomplete window waits for a silent device, without the time in which the adapter was disconnected',
   }),
