@@ -43,7 +43,7 @@ const SERVED = [
   'test/cdk/local/template/*.test.ts',
   'test/functions/{corrections,report,sign-in,synthesis-dispatch,upkeep}.test.ts',
   'test/functions/api/{answers,audit,auth,cmr,console,devices,ecgs,events,explanations,limits,parsing,server,versions}.test.ts',
-  'test/functions/cli/{cli,erase,redrive,screen-many,synthesize,unreachable,withdraw}.test.ts',
+  'test/functions/cli/{cli,closed-pipe,erase,redrive,screen-many,synthesize,unreachable,withdraw}.test.ts',
   'test/functions/synthesize/*.test.ts',
   'test/security/{regular-expressions,request-lines,slow-input}.test.ts',
   'test/shared/intake/*.test.ts',

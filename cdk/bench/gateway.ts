@@ -126,5 +126,4 @@ function cpuS(pid: number | undefined): number | undefined {
   }
 }
 
-if (import.meta.main)
-  process.stdout.write(`${JSON.stringify(await benchGateway(Number(process.argv[2] ?? 50)), null, 2)}\n`)
+if (import.meta.main) console.log(JSON.stringify(await benchGateway(Number(process.argv[2] ?? 50)), null, 2))

@@ -38,26 +38,26 @@ const count = (text: string): number => {
 }
 
 function benchCommand(): Command {
-  return new Command('bench')
+  return new Command('cardiacnets bench')
     .description(
-      'measure this machine: signal chain, screening, live devices, functions, messages, cines, cost (minutes)',
+      'benchmark this machine: signal chain, screening, live devices, functions, messages, cines, cost (takes minutes)',
     )
-    .option('--json', 'one JSON document on stdout')
-    .option('--devices <n>', 'live devices', count, 200)
-    .option('--seconds <n>', 'how long each streams', count, 60)
-    .option('--no-stream', 'leave the live devices out')
+    .option('--json', 'print one JSON document')
+    .option('--devices <n>', 'number of live devices', count, 200)
+    .option('--seconds <n>', 'how long each device streams', count, 60)
+    .option('--no-stream', 'skip the live devices')
     .action(async (options: BenchOptions) => {
       const figures = await bench(options)
       if (figures.failed !== undefined) process.exitCode = 1
-      if (options.json) process.stdout.write(`${JSON.stringify(figures, null, 2)}\n`)
-      else for (const [part, value] of Object.entries(figures)) process.stdout.write(`${part}\n${table(value)}\n`)
+      if (options.json) console.log(JSON.stringify(figures, null, 2))
+      else for (const [part, value] of Object.entries(figures)) console.log(`${part}\n${table(value)}`)
     })
 }
 
 async function bench({ devices, seconds, stream }: BenchOptions) {
   const { source, windows } = await benchWindows()
   const screener = await Screener.load(await readBundle(activeBundle(), CARDIACNETS_V1.name))
-  const parts = new Parts((line) => process.stderr.write(`${line}\n`))
+  const parts = new Parts((line) => console.error(line))
   const preprocess = await parts.run('signal chain', () =>
     benchPreprocess(windows[0]!, join(screener.bundle.directory, 'screen.onnx')),
   )

@@ -1,5 +1,6 @@
 /**
- * `cardiacnets fhir withdraw`: withdraws reports from the EHR that belong to a tenant without permission to report to it.
+ * `cardiacnets fhir withdraw`: withdraws reports from the EHR that belong to a tenant without permission to report to it, or cines that were
+ * drawn from an earlier version of a corrected ECG.
  * @module
  */
 import { randomUUID } from 'node:crypto'
@@ -9,14 +10,15 @@ import { clientsFor, LOCAL_OUTPUTS, outputOf, readOutputs } from '../../shared/a
 import { reportingTenants } from '../../shared/config/site.ts'
 import { parseEcgId } from '../../shared/domain/ecg-id.ts'
 import { AuditStore } from '../../shared/store/audit.ts'
-import { type TenantTrace, tracesBut } from '../../shared/store/tenant-trace.ts'
-import { type About, type Standing, standing, withdraw } from '../../streams/fhir/report/withdraw.ts'
+import { correctedAfterDrawing, type TenantTrace, tracesBut } from '../../shared/store/tenant-trace.ts'
+import { type About, outdatedCines, type Standing, standing, withdraw } from '../../streams/fhir/report/withdraw.ts'
 import { ehrOfSite } from '../../streams/fhir/site.ts'
 import { ehrConfig, type SiteOption, siteOption } from './site-option.ts'
 
 interface WithdrawOptions extends SiteOption {
   readonly outputs: string
   readonly by: string
+  readonly outdatedCines?: boolean
   readonly yes?: boolean
 }
 
@@ -28,18 +30,29 @@ export function withdrawCommand(): Command {
     .addOption(siteOption())
     .option('--outputs <file>', 'outputs of the stack (`cdk deploy --outputs-file`)', LOCAL_OUTPUTS)
     .option('--by <name>', 'operator name for the audit trail', `operator:${userInfo().username}@${hostname()}`)
+    .option('--outdated-cines', 'list cines of an earlier version of a corrected ECG instead')
     .option('--yes', 'carry it out')
-    .action(async ({ site, outputs: file, by, yes }: WithdrawOptions) => {
+    .action(async ({ site, outputs: file, by, yes, ...options }: WithdrawOptions) => {
       const config = ehrConfig(site)
       const ehr = ehrOfSite(config)
       const outputs = await readOutputs(file)
       const { dynamo } = clientsFor(outputs)
       const audit = new AuditStore(dynamo, outputOf(outputs, 'AuditTable'), Number(outputOf(outputs, 'AuditDays')))
       const traceId = randomUUID().replaceAll('-', '')
+      const table = outputOf(outputs, 'ResultsTable')
+      const wrong =
+        options.outdatedCines === true
+          ? (await correctedAfterDrawing(dynamo, table)).map(({ tenant, versions }) => ({
+              tenant,
+              find: () => outdatedCines(ehr, versions),
+            }))
+          : (await tracesBut(dynamo, table, reportingTenants(config))).map((trace) => ({
+              tenant: trace.tenant,
+              find: () => standing(ehr, aboutsOf(trace)),
+            }))
       let count = 0
-      for (const trace of await tracesBut(dynamo, outputOf(outputs, 'ResultsTable'), reportingTenants(config))) {
-        const { tenant } = trace
-        const found = await standing(ehr, aboutsOf(trace))
+      for (const { tenant, find } of wrong) {
+        const found = await find()
         count += found.length
         for (const each of found) process.stdout.write(`${tenant}  ${describe(each)}\n`)
         if (yes !== true) continue
@@ -52,8 +65,9 @@ export function withdrawCommand(): Command {
           await audit.append({ ...entry, at: new Date(), outcome: 'done' })
         }
       }
-      const done = yes === true ? 'withdrawn' : 'nothing was changed: --yes withdraws them'
-      process.stdout.write(`${count} resources of tenants that may not report; ${count === 0 ? 'all is well' : done}\n`)
+      const done = yes === true ? 'withdrawn' : 'nothing was changed; --yes withdraws them'
+      const what = options.outdatedCines === true ? 'cines of an earlier version' : 'tenants that may not report'
+      process.stdout.write(`${count} resources of ${what}; ${count === 0 ? 'nothing to withdraw' : done}\n`)
     })
 }
 

@@ -4,6 +4,7 @@
  */
 import { Command, CommanderError } from 'commander'
 import { RUNS_FROM_SOURCE } from '../../shared/installation.ts'
+import { isOutputFault, watchStandardOutput } from '../../shared/standard-output.ts'
 import { codeVersion } from '../../shared/version.ts'
 import { CLONE_ONLY } from './clone-only.ts'
 import { EXIT, reportError } from './output.ts'
@@ -47,6 +48,7 @@ const program = new Command('cardiacnets')
     '\nExit codes: 0 success, 1 internal error, 2 invalid input, 3 refused by the quality gate, 4 a service cannot be reached.',
   )
 
+watchStandardOutput(reportError)
 try {
   const args = await commandArguments(import.meta.filename)
   if (args !== undefined) {
@@ -58,5 +60,5 @@ try {
   }
 } catch (error) {
   if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.badInput
-  else process.exitCode = reportError(error)
+  else if (!isOutputFault(error)) process.exitCode = reportError(error)
 }

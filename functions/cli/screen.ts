@@ -2,13 +2,13 @@
  * `cardiacnets screen`: screens files directly, without a stack.
  * @module
  */
-import { once } from 'node:events'
 import { Command } from 'commander'
 import type { Result } from '../../shared/domain/result.ts'
 import { CodedError } from '../../shared/errors.ts'
 import { Screener } from '../../shared/inference/screener.ts'
 import { CARDIACNETS_V1 } from '../../shared/signal/profile.ts'
 import { WindowPreparer } from '../../shared/signal/window-preparer.ts'
+import { print } from '../../shared/standard-output.ts'
 import { readRecording } from '../../streams/formats/index.ts'
 import { type FileOptions, readOptions, takeFileOptions } from './file-options.ts'
 import { inputFiles } from './input-files.ts'
@@ -53,14 +53,20 @@ async function screenFiles(names: readonly string[], options: ScreenOptions): Pr
   let failed: number = EXIT.ok
   let isAnyRefused = false
   let passedOver = 0
-  for (const { path, isFound } of files) {
-    bar.step()
-    try {
-      const recording = await readRecording(path, readOptions(options))
-      const { result } = await screenRecording(screener, preparer, options.person ? recording : anonymous(recording))
-      isAnyRefused ||= result.status === 'refused'
-      await output.result(path, result)
-    } catch (error) {
+  const screen = async (path: string) => {
+    const recording = await readRecording(path, readOptions(options))
+    return screenRecording(screener, preparer, options.person ? recording : anonymous(recording))
+  }
+  try {
+    for (const { path, isFound } of files) {
+      bar.step()
+      const screened = await screen(path).catch((error: unknown) => ({ error }))
+      if ('result' in screened) {
+        isAnyRefused ||= screened.result.status === 'refused'
+        await output.result(path, screened.result)
+        continue
+      }
+      const { error } = screened
       if (isFound && error instanceof CodedError && error.code === 'format-unknown') {
         passedOver++
         continue
@@ -68,11 +74,12 @@ async function screenFiles(names: readonly string[], options: ScreenOptions): Pr
       failed ||= reportError(error, path)
       await output.failed(path, error)
     }
+  } finally {
+    bar.stop()
+    await screener.release()
   }
-  bar.stop()
-  await screener.release()
   await output.end()
-  if (passedOver > 0) process.stderr.write(`${passedOver} of ${files.length} files are no ECG and were passed over\n`)
+  if (passedOver > 0) process.stderr.write(`${passedOver} of ${files.length} files are not ECGs and were skipped\n`)
   return failed || (isAnyRefused ? EXIT.refused : EXIT.ok)
 }
 
@@ -86,20 +93,20 @@ interface Output {
 function outputFor({ json, jsonLines, all }: ScreenOptions, isAlone: boolean): Output {
   if (jsonLines) {
     return {
-      result: (file, result) => write(`${JSON.stringify({ file, ...result })}\n`),
-      failed: (file, error) => write(`${JSON.stringify({ file, error: errorJson(error, file) })}\n`),
+      result: (file, result) => print(`${JSON.stringify({ file, ...result })}\n`),
+      failed: (file, error) => print(`${JSON.stringify({ file, error: errorJson(error, file) })}\n`),
       end: async () => {},
     }
   }
   if (!json) {
     return {
-      result: (file, result) => write(`${describeResult(result, { title: file, all: all === true })}\n`),
+      result: (file, result) => print(`${describeResult(result, { title: file, all: all === true })}\n`),
       failed: async () => {},
       end: async () => {},
     }
   }
   if (isAlone) {
-    const document = (value: unknown) => write(`${JSON.stringify(value, null, 2)}\n`)
+    const document = (value: unknown) => print(`${JSON.stringify(value, null, 2)}\n`)
     return {
       result: (_, result) => document(result),
       failed: (file, error) => document({ file, error: errorJson(error, file) }),
@@ -108,15 +115,10 @@ function outputFor({ json, jsonLines, all }: ScreenOptions, isAlone: boolean): O
   }
   let count = 0
   const entry = (value: unknown) =>
-    write(`${count++ === 0 ? '[' : ','}\n${JSON.stringify(value, null, 2).replace(/^/gm, '  ')}`)
+    print(`${count++ === 0 ? '[' : ','}\n${JSON.stringify(value, null, 2).replace(/^/gm, '  ')}`)
   return {
     result: (file, result) => entry({ file, ...result }),
     failed: (file, error) => entry({ file, error: errorJson(error, file) }),
-    end: () => write(count === 0 ? '[]\n' : '\n]\n'),
+    end: () => print(count === 0 ? '[]\n' : '\n]\n'),
   }
-}
-
-/** Waits for a reader that is slower than this process. */
-async function write(text: string): Promise<void> {
-  if (!process.stdout.write(text)) await once(process.stdout, 'drain')
 }

@@ -1,10 +1,12 @@
 /**
- * What may have been reported for a tenant: its ECGs and live sessions, with the patients that its devices were on. Reads the whole results
- * table once. An operator uses it, rarely, to find reports that should not exist; no function does.
+ * What may have been reported for a tenant: its ECGs and live sessions, with the patients that its devices were on, and ECGs that were
+ * corrected after a cine was drawn. Each reads the whole results table once. An operator uses it, rarely, to find reports that should not
+ * exist; no function does.
  * @module
  */
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import { type EcgId, parseEcgId, sessionSummaryId } from '../domain/ecg-id.ts'
+import { isResultKey, ownEcgId } from './keys.ts'
 import { type Row, Table } from './table.ts'
 
 /** Trace of one tenant. */
@@ -34,6 +36,37 @@ export async function tracesBut(
   return [...found]
     .map(([tenant, of]) => ({ tenant, ecgIds: [...of.ecgIds], summaryIds: summariesOf(tenant, of) }))
     .filter(({ ecgIds, summaryIds }) => ecgIds.length + summaryIds.length > 0)
+    .toSorted((a, b) => a.tenant.localeCompare(b.tenant))
+}
+
+/** ECGs of a tenant that have a newer version than one of their drawings. */
+export interface Redrawable {
+  readonly tenant: string
+  /** Newest version of each. */
+  readonly versions: ReadonlyMap<EcgId, number>
+}
+
+/** Of all tenants in the table, configured or not: the ECGs that were corrected after a job drew them. */
+export async function correctedAfterDrawing(dynamo: DynamoDBClient, table: string): Promise<readonly Redrawable[]> {
+  const found = new Map<string, { newest: Map<EcgId, number>; drawn: Map<EcgId, number> }>()
+  for await (const row of new Table(dynamo, table).scan(['pk', 'sk', 'ecgId', 'version'])) {
+    const isResult = isResultKey(row.sk)
+    if (!isResult && row.sk !== 'job') continue
+    const [tenant = '', id] = String(row.pk).split('#') // no name contains a `#`
+    const of = found.get(tenant) ?? { newest: new Map(), drawn: new Map() }
+    found.set(tenant, of)
+    const version = Number(row.version ?? 1)
+    const ecgId = ownEcgId(isResult ? id : String(row.ecgId))
+    if (!isResult) of.drawn.set(ecgId, Math.min(version, of.drawn.get(ecgId) ?? version))
+    // Most ECGs have one version. They are not kept in memory.
+    else if (version > 1) of.newest.set(ecgId, Math.max(version, of.newest.get(ecgId) ?? version))
+  }
+  return [...found]
+    .map(([tenant, { newest, drawn }]) => ({
+      tenant,
+      versions: new Map([...newest].filter(([ecgId, version]) => (drawn.get(ecgId) ?? version) < version)),
+    }))
+    .filter(({ versions }) => versions.size > 0)
     .toSorted((a, b) => a.tenant.localeCompare(b.tenant))
 }
 

@@ -51,8 +51,8 @@ export interface CineOptions {
 
 /** Makes the transaction for a drawing. Every create is conditional on the drawing's identity, so that a retry makes no duplicate. */
 export function cineBundle(options: CineOptions): Bundle {
-  const { model, ecgId, version, seed, sampler } = options
-  const drawing = `${ecgId}/${seed}/${sampler}/${model.sha256}${version === 1 ? '' : `/v${version}`}`
+  const { model } = options
+  const drawing = drawingName(options)
   const device = modelEntry('Model that draws cines from ECGs', model.bundle, model.sha256)
   const study = entry(imagingStudy(options, drawing), `identifier=${CINE_ID}|${drawing}`)
   const previews = options.views.map((view) => {
@@ -60,6 +60,16 @@ export function cineBundle(options: CineOptions): Bundle {
     return entry(preview(options, view, name, reference(device), reference(study)), `identifier=${CINE_ID}|${name}`)
   })
   return { resourceType: 'Bundle', type: 'transaction', entry: [study, ...previews, device] }
+}
+
+/** Value of the identifier that a drawing's study has. Version 1 keeps the name that it always had. */
+const drawingName = ({ ecgId, seed, sampler, model, version }: CineOptions) =>
+  `${ecgId}/${seed}/${sampler}/${model.sha256}${version === 1 ? '' : `/v${version}`}`
+
+/** Version of the ECG that the drawing of this name shows. */
+export function drawnVersion(name: string): number {
+  const last = name.split('/').at(-1)!
+  return last.startsWith('v') ? Number(last.slice(1)) : 1
 }
 
 const synthetic = () => ({ ...meta(), tag: [{ ...SYNTHETIC }] })

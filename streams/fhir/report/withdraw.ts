@@ -1,11 +1,14 @@
 /**
- * Withdraws what should never have been in a chart: every resource that we wrote about an ECG or a session becomes `entered-in-error`.
+ * Withdraws what should not be in a chart: resources that we wrote about an ECG or a session become `entered-in-error`. R4 says of a study
+ * with this status that it "has been withdrawn following a final release" (http://hl7.org/fhir/R4/valueset-imagingstudy-status.html).
  * @module
  */
 import type { BundleEntry } from '@medplum/fhirtypes'
+import type { EcgId } from '../../../shared/domain/ecg-id.ts'
 import { CodedError } from '../../../shared/errors.ts'
 import type { EhrClient, FhirResource } from '../client.ts'
 import { isOurs } from '../ours.ts'
+import { drawnVersion } from './cine.ts'
 import { CINE_ID, ECG_ID, SESSION_ID } from './codes.ts'
 
 /** Resource types of a report, except those that have no status and name nobody (Device, Provenance). */
@@ -21,7 +24,7 @@ export interface About {
   readonly id: string
 }
 
-/** A resource of ours in the chart that is still valid. */
+/** A resource of ours in the chart. */
 export interface Standing {
   readonly about: About
   readonly resource: FhirResource & { readonly id: string }
@@ -34,18 +37,42 @@ export async function standing(
   ehr: Pick<EhrClient, 'searchPages'>,
   abouts: readonly About[],
 ): Promise<readonly Standing[]> {
+  const found = await written(ehr, TYPES, abouts)
+  return [...found, ...(await previews(ehr, found))].filter(isValid)
+}
+
+/**
+ * Finds the valid cines that were drawn from an earlier version of these ECGs: studies and their previews.
+ * @param newest version of each ECG that counts now
+ */
+export async function outdatedCines(
+  ehr: Pick<EhrClient, 'searchPages'>,
+  newest: ReadonlyMap<EcgId, number>,
+): Promise<readonly Standing[]> {
+  const abouts = [...newest.keys()].map((id) => ({ kind: 'ecg' as const, id }))
+  const studies = await written(ehr, ['ImagingStudy'], abouts)
+  const outdated = studies.filter(({ about, resource }) =>
+    cinesOf(resource).some((name) => drawnVersion(name) < newest.get(about.id as EcgId)!),
+  )
+  return [...outdated, ...(await previews(ehr, outdated))].filter(isValid)
+}
+
+/** All resources of these types about these ECGs and sessions, withdrawn ones included. */
+async function written(ehr: Pick<EhrClient, 'searchPages'>, types: readonly string[], abouts: readonly About[]) {
   const found: Standing[] = []
   for (let at = 0; at < abouts.length; at += NAMES_A_SEARCH) {
     const byName = new Map(abouts.slice(at, at + NAMES_A_SEARCH).map((about) => [nameOf(about), about]))
-    for (const type of TYPES) {
+    for (const type of types) {
       for (const resource of await named(ehr, type, [...byName.keys()])) {
         const about = identifiersOf(resource).flatMap(({ name }) => byName.get(name) ?? [])[0]
         if (about !== undefined) found.push({ about, resource })
       }
     }
   }
-  return [...found, ...(await previews(ehr, found))]
+  return found
 }
+
+const isValid = ({ resource }: Standing) => resource.status !== 'entered-in-error'
 
 /**
  * Marks resources as entered in error, in one transaction.
@@ -73,12 +100,13 @@ function withdrawal(resource: FhirResource & { readonly id: string }): BundleEnt
   }
 }
 
-/** The preview of a cine has the cine's own identifier. */
+/**
+ * The preview of a cine has the cine's own identifier. Previews of a withdrawn study are found too: somebody may have withdrawn the study
+ * alone, by hand.
+ */
 async function previews(ehr: Pick<EhrClient, 'searchPages'>, found: readonly Standing[]): Promise<readonly Standing[]> {
   const cines = found.flatMap(({ about, resource }) =>
-    identifiersOf(resource)
-      .filter(({ system }) => system === CINE_ID)
-      .flatMap(({ name }) => ['sax', '4ch'].map((view): [string, About] => [`${name}/${view}`, about])),
+    cinesOf(resource).flatMap((name) => ['sax', '4ch'].map((view): [string, About] => [`${name}/${view}`, about])),
   )
   const all: Standing[] = []
   for (let at = 0; at < cines.length; at += NAMES_A_SEARCH) {
@@ -91,14 +119,14 @@ async function previews(ehr: Pick<EhrClient, 'searchPages'>, found: readonly Sta
   return all
 }
 
-/** Resources of a type that we wrote with any of these identifiers and that are not withdrawn. */
+/** Resources of a type that we wrote with any of these identifiers. */
 async function named(ehr: Pick<EhrClient, 'searchPages'>, type: string, names: readonly string[]) {
   const found: Standing['resource'][] = []
   for await (const page of ehr.searchPages(type, { identifier: names.join(), _count: 100 })) {
     const entries: readonly unknown[] = Array.isArray(page.entry) ? page.entry : []
     for (const each of entries) {
       const { resource } = each as { resource?: FhirResource } // of a searchset
-      if (resource?.resourceType !== type || !isOurs(resource) || resource.status === 'entered-in-error') continue
+      if (resource?.resourceType !== type || !isOurs(resource)) continue
       if (typeof resource.id !== 'string') throw new CodedError('ehr-malformed', { field: 'id' })
       found.push({ ...resource, id: resource.id })
     }
@@ -107,6 +135,10 @@ async function named(ehr: Pick<EhrClient, 'searchPages'>, type: string, names: r
 }
 
 const nameOf = ({ kind, id }: About) => `${SYSTEMS[kind]}|${id}`
+
+/** Names of the drawings that a study holds, as a search takes them. */
+const cinesOf = (study: FhirResource) =>
+  identifiersOf(study).flatMap(({ system, name }) => (system === CINE_ID ? [name] : []))
 
 function identifiersOf({ identifier }: FhirResource): readonly { readonly system: unknown; readonly name: string }[] {
   const all: readonly unknown[] = Array.isArray(identifier) ? identifier : []

@@ -150,6 +150,12 @@ describe('reportError on AWS errors', () => {
     ['denied access', awsError('AccessDeniedException', 400 + 3), 2, 'AWS credentials'],
     ['an unknown queue', awsError('QueueDoesNotExist', 400), 2, 'QueueDoesNotExist'],
     ['an outage', awsError('InternalFailure', 500), 4, 'A service cannot be reached: AWS (InternalFailure).'],
+    [
+      'a closed connection',
+      Object.assign(new Error('x'), { code: 'EPIPE' }),
+      4,
+      'A service cannot be reached (EPIPE).',
+    ],
     ['other errors as internal', awsError('ValidationException', 400), 1, 'internal'],
   ])('explains %s', (_, error, expected, says) => {
     const printed = watchOutput()

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { type SandboxEhr, startSandboxEhr } from '../../../cdk/local/sandbox-ehr/index.ts'
 import { withdrawCommand } from '../../../functions/cli/fhir-withdraw.ts'
 import { Cines } from '../../../functions/report/cines.ts'
@@ -11,7 +11,8 @@ import { SessionStore } from '../../../functions/report/session-store.ts'
 import { Sessions } from '../../../functions/report/sessions.ts'
 import { artifactKey, putObject, readObject } from '../../../shared/aws/payloads.ts'
 import { parseSiteConfig } from '../../../shared/config/site.ts'
-import { fileEcgId } from '../../../shared/domain/ecg-id.ts'
+import type { CmrJob } from '../../../shared/domain/cmr-job.ts'
+import { type EcgId, fileEcgId } from '../../../shared/domain/ecg-id.ts'
 import type { Origin, SessionCheck } from '../../../shared/messages.ts'
 import { AssociationStore } from '../../../shared/store/associations.ts'
 import { AuditStore } from '../../../shared/store/audit.ts'
@@ -84,39 +85,60 @@ async function reported(tenant: string) {
     sendCheck: async (check) => void checks.push(check),
     onPutOff: () => {},
   })
-  const readArtifact = (_: unknown, name: string) => readObject(aws.s3, BUCKET, artifactKey(tenant, ecgId, jobId, name))
+  const readArtifact = ({ jobId }: CmrJob, name: string) =>
+    readObject(aws.s3, BUCKET, artifactKey(tenant, ecgId, jobId, name))
   const reporter = new Reporter({ ...common, sessions, cines: new Cines({ ...common, jobs, readArtifact }) })
   await associations.put(tenant, 'd1', { patient, from: new Date(0) })
   const upload: Origin = { kind: 'upload', device: 'd1' }
   const ecgId = fileEcgId({ tenant, sha256: randomUUID() })
-  const { jobId } = await jobs.submit(tenant, { ecgId, version: 1, bundleSha256: 'c', seed: 7, sampler: 'full' }, AT)
-  const views = ['sax', '4ch'].map((view, i) => ({ view, seriesUid: `1.${i}`, instanceUid: `2.${i}`, frames: 50 }))
-  const manifest = {
-    drawing: { seed: 7, sampler: 'full', modelSha256: 'c' },
-    model: 'compact@1',
-    evidence: 'virtual',
-    studyUid: '2.25.1',
-    views,
-    files: views.map(({ view }) => ({ name: `${view}.webp`, contentType: 'image/webp' })),
+  const draw = async (version: number) => {
+    const { jobId } = await jobs.submit(tenant, { ecgId, version, bundleSha256: 'c', seed: 7, sampler: 'full' }, AT)
+    const views = ['sax', '4ch'].map((view, i) => ({ view, seriesUid: `1.${i}`, instanceUid: `2.${i}`, frames: 50 }))
+    const manifest = {
+      drawing: { seed: 7, sampler: 'full', modelSha256: 'c' },
+      model: 'compact@1',
+      evidence: 'virtual',
+      studyUid: '2.25.1',
+      views,
+      files: views.map(({ view }) => ({ name: `${view}.webp`, contentType: 'image/webp' })),
+    }
+    const files = { 'sax.webp': 'picture', '4ch.webp': 'picture', 'manifest.json': JSON.stringify(manifest) }
+    for (const [name, text] of Object.entries(files)) {
+      await putObject(aws.s3, BUCKET, artifactKey(tenant, ecgId, jobId, name), Buffer.from(text))
+    }
+    await jobs.begin({ tenant, jobId, worker: 'w' }, ecgId, AT)
+    await jobs.finish({ tenant, jobId, worker: 'w' }, ecgId, { artifacts: [] }, AT)
   }
-  const files = { 'sax.webp': 'picture', '4ch.webp': 'picture', 'manifest.json': JSON.stringify(manifest) }
-  for (const [name, text] of Object.entries(files)) {
-    await putObject(aws.s3, BUCKET, artifactKey(tenant, ecgId, jobId, name), Buffer.from(text))
-  }
-  await jobs.begin({ tenant, jobId, worker: 'w' }, ecgId, AT)
-  await jobs.finish({ tenant, jobId, worker: 'w' }, ecgId, { artifacts: [] }, AT)
-  const live: Origin = { kind: 'mqtt', device: 'd1', session: 's1' }
-  const window = fileEcgId({ tenant, sha256: randomUUID() })
-  for (const [id, origin] of [
-    [ecgId, upload],
-    [window, live],
-  ] as const) {
-    const stored = await results.putOnce(tenant, origin, makeResult({ ecgId: id }), AT)
+  const screened = async (id: EcgId, origin: Origin, version = 1) => {
+    const stored = await results.putOnce(tenant, origin, makeResult({ ecgId: id, version }), AT)
     if (stored.kind === 'deleted') throw new Error('nobody deleted it')
     await reporter.report({ schema: 1, tenant, origin, result: stored.json })
   }
+  await draw(1)
+  const live: Origin = { kind: 'mqtt', device: 'd1', session: randomUUID() }
+  const window = fileEcgId({ tenant, sha256: randomUUID() })
+  await screened(ecgId, upload)
+  await screened(window, live)
   now = new Date(AT.getTime() + 60_000)
   expect(await reporter.report(checks[0]!)).toBe('written')
+  return {
+    ecgId,
+    /** The ECG is corrected and screened again, and the new version drawn. */
+    correct: async () => {
+      await draw(2)
+      await screened(ecgId, upload, 2)
+    },
+  }
+}
+
+/** Outcomes of the withdrawals in the audit trail of a tenant. */
+async function audited(tenant: string, ecgId?: EcgId): Promise<readonly unknown[]> {
+  const audit = new AuditStore(aws.dynamo, AUDIT_TABLE, 30)
+  const period = { since: new Date(Date.now() - 600_000), until: new Date() }
+  const entries = await Array.fromAsync(audit.entries({ tenant, ...period }))
+  expect(new Set(entries.map(({ action }) => action))).toEqual(new Set(['report.withdraw']))
+  const ofEcg = entries.filter(({ ecgIds }) => ecgId === undefined || ecgIds.includes(ecgId))
+  return ofEcg.map(({ outcome }) => outcome)
 }
 
 const TYPES = ['DiagnosticReport', 'RiskAssessment', 'Observation', 'ImagingStudy', 'DocumentReference']
@@ -152,11 +174,65 @@ it('cardiacnets withdraw lists and withdraws only chart entries of tenants witho
     .flat()
     .filter((resource) => resource?.status !== 'entered-in-error')
   expect(stillThere).toEqual(expect.arrayContaining(Object.values(own).flat()))
-  expect(again).toBe('0 resources of tenants that may not report; all is well\n')
-  const audit = new AuditStore(aws.dynamo, AUDIT_TABLE, 30)
-  const period = { since: new Date(Date.now() - 600_000), until: new Date() }
-  const noted: unknown[] = []
-  for await (const { action, outcome } of audit.entries({ tenant: 'b', ...period })) noted.push([action, outcome])
-  const each = ['begun', 'done'].map((outcome) => ['report.withdraw', outcome])
-  expect(noted).toEqual([...each, ...each])
+  expect(again).toBe('0 resources of tenants that may not report; nothing to withdraw\n')
+  expect(await audited('b')).toEqual(['begun', 'done', 'begun', 'done'])
+})
+
+/** Types and versions of the cines in the chart that are valid. */
+function validCines() {
+  const all = ['ImagingStudy', 'DocumentReference'].flatMap((type) => [...ehr.store.all(type)])
+  return all
+    .filter(({ status }) => status !== 'entered-in-error')
+    .map(({ id, description }) => [id, /version (\d)/.exec(String(description))?.[1]])
+}
+
+describe('cardiacnets withdraw --outdated-cines', () => {
+  it('lists and withdraws only cines of an earlier version of a corrected ECG', async () => {
+    const { ecgId, correct } = await reported('hospital')
+    await reported('hospital')
+    const before = validCines()
+    await correct()
+    const cines = validCines()
+    const reports = [...ehr.store.all('DiagnosticReport')]
+
+    const listed = await withdraw('--outdated-cines')
+    const untouched = validCines()
+    const done = await withdraw('--outdated-cines', '--yes')
+    const again = await withdraw('--outdated-cines', '--yes')
+
+    const outdated = listed.match(/^hospital {2}(ImagingStudy|DocumentReference)\/\S+ {2}ecg \S+$/gm)
+    expect(outdated).toHaveLength(3)
+    for (const line of outdated!) expect(line).toContain(ecgId)
+    expect(listed).toContain('3 resources of cines of an earlier version; nothing was changed')
+    expect(untouched).toEqual(cines)
+    expect(done).toContain('3 resources of cines of an earlier version; withdrawn')
+    expect(again).toBe('0 resources of cines of an earlier version; nothing to withdraw\n')
+    expect(listed + done).not.toContain(patient)
+    const left = validCines()
+    expect(left).toHaveLength(cines.length - 3)
+    expect(left.filter(([, version]) => version === '2')).toHaveLength(cines.length - before.length)
+    expect([...ehr.store.all('DiagnosticReport')]).toEqual(reports)
+    expect(await audited('hospital', ecgId)).toEqual(['begun', 'done'])
+  })
+
+  it('withdraws the previews of a study that somebody withdrew by hand', async () => {
+    const { ecgId, correct } = await reported('hospital')
+    await correct()
+    const name = `${ecgId}/7/full/c`
+    const study = [...ehr.store.all('ImagingStudy')].find(({ identifier }) =>
+      JSON.stringify(identifier).includes(`"${name}"`),
+    )!
+    const byHand = { ...study, id: String(study.id), status: 'entered-in-error' }
+    await createEhrClient({ baseUrl: ehr.baseUrl }).update(byHand)
+
+    const done = await withdraw('--outdated-cines', '--yes')
+
+    expect(done).toContain('2 resources of cines of an earlier version; withdrawn')
+  })
+
+  it('leaves a cine whose ECG was not corrected', async () => {
+    await reported('hospital')
+
+    expect(await withdraw('--outdated-cines')).toBe('0 resources of cines of an earlier version; nothing to withdraw\n')
+  })
 })
