@@ -5,6 +5,12 @@
  */
 import { WASI } from 'node:wasi'
 
+/** What is used of the global; its types are those of browsers. */
+declare const WebAssembly: {
+  readonly Module: new (bytes: Uint8Array) => object
+  readonly Instance: new (module: object) => { readonly exports: { readonly memory: { readonly buffer: ArrayBuffer } } }
+}
+
 /** `__WASI_CLOCKID_THREAD_CPUTIME_ID` */
 const THREAD_CPU_CLOCK = 3
 
@@ -23,16 +29,12 @@ const MODULE = Uint8Array.from([...Buffer.from('\0asm', 'latin1'), 1, 0, 0, 0, .
 const wasi = new WASI({ version: 'preview1' })
 const instance = new WebAssembly.Instance(new WebAssembly.Module(MODULE))
 wasi.initialize(instance)
-const time = new DataView((instance.exports.memory as WebAssembly.Memory).buffer) // the module exports one
+const readClock: (clock: number, precision: bigint, at: number) => number = wasi.wasiImport.clock_time_get
+const time = new DataView(instance.exports.memory.buffer)
 
 /** CPU time of this thread, ms. */
 export function threadMs(): number {
-  const error = (wasi.wasiImport.clock_time_get as (clock: number, precision: bigint, at: number) => number)(
-    // as WASI defines it
-    THREAD_CPU_CLOCK,
-    0n,
-    0,
-  )
+  const error = readClock(THREAD_CPU_CLOCK, 0n, 0)
   if (error !== 0) throw new Error(`the thread's clock cannot be read: WASI error ${error}`)
   return Number(time.getBigUint64(0, true)) / 1e6
 }
