@@ -40,7 +40,7 @@ export const ERROR_SENTENCES: Readonly<Record<string, string>> = {
   'session-changed':
     'A frame has other settings than its session[: {field}]. Start a new session when leads, rate or gain change.',
   'field-invalid':
-    'A field is missing or invalid[: {field}][ at line {line}][, column {column}]. Correct it. For a CSV file, --rate and --unit replace missing values.',
+    'A field is missing or invalid[: {field}][ at line {line}][, column {column}]. Correct it[, or state the value with {option}].',
   'association-overlap':
     'The device is associated with another patient in that period[: {field}]. End the other association first.',
   'association-mismatch': 'Two parts of a message disagree[: {field}]. Correct the sender. Nothing was stored.',
@@ -69,11 +69,11 @@ export const ERROR_SENTENCES: Readonly<Record<string, string>> = {
   'token-invalid': 'The token is invalid or expired[: {field}]. Get a new one from the identity provider.',
   'scope-missing': 'The token lacks a scope[: {scope}]. Request a token with that scope.',
   'tenant-forbidden':
-    'This tenant is not allowed to do this[: {field}]. Add it to the site’s configuration (docs/api.md).',
+    'This tenant is not allowed to do this[: {field}]. Add it to the site’s configuration (docs/fhir.md).',
   'request-timeout': 'The request took too long to arrive. Send it again over a faster connection.',
   'not-acceptable': 'The answer is not available in the requested content type[: {field}]. Request another one.',
   deleted: 'The ECG was deleted. Only a person can upload it again.',
-  'address-closed': 'This address does not accept direct calls. Use the site’s own domain name (docs/api.md).',
+  'address-closed': 'This address does not accept direct calls. Use the address in the stack’s output ApiUrl.',
   'limit-exceeded':
     'A limit was reached[: {field}]. Wait for the time in Retry-After, or raise the limit in the site’s configuration.',
   'correction-expired': 'The samples arrived too late to correct the result[: {field}]. The result is unchanged.',

@@ -38,14 +38,14 @@ const count = (text: string): number => {
 }
 
 function benchCommand(): Command {
-  return new Command('bench')
+  return new Command('cardiacnets bench')
     .description(
-      'measure this machine: signal chain, screening, live devices, functions, messages, cines, cost (minutes)',
+      'benchmark this machine: signal chain, screening, live devices, functions, messages, cines, cost (takes minutes)',
     )
-    .option('--json', 'one JSON document on stdout')
-    .option('--devices <n>', 'live devices', count, 200)
-    .option('--seconds <n>', 'how long each streams', count, 60)
-    .option('--no-stream', 'leave the live devices out')
+    .option('--json', 'print one JSON document')
+    .option('--devices <n>', 'number of live devices', count, 200)
+    .option('--seconds <n>', 'how long each device streams', count, 60)
+    .option('--no-stream', 'skip the live devices')
     .action(async (options: BenchOptions) => {
       const figures = await bench(options)
       if (figures.failed !== undefined) process.exitCode = 1

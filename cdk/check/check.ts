@@ -48,22 +48,20 @@ interface Report {
 }
 
 const command = new Command('npm run stack:check --')
-  .description(
-    'Sends ECGs through a whole stack and says what failed: on this machine, or with --aws through a deployed one.',
-  )
-  .option('--site <name>', 'a worked example (clinic, hospital, wearable-fleet) or a file', 'hospital')
-  .option('--json', 'one JSON document, with permissions that nobody needed')
-  .option('--aws', 'a stack that is deployed')
-  .option('--outputs <file>', 'with --aws: what `cdk deploy --outputs-file` wrote', '.local/outputs.json')
-  .addOption(new Option('--token <token>', 'with --aws: for the API').env('STACK_CHECK_TOKEN'))
-  .option('--tenant <name>', "with --aws: the token's (default: the site's first)")
-  .option('--mqtt <url>', "with --aws: the devices' broker (without it, nothing is sent by MQTT)")
-  .option('--device <name>', 'with --aws: a thing that was registered for this', 'stack-check')
-  .option('--ca <file>', 'with --aws: PEM of who signed the broker’s certificate')
-  .option('--cert <file>', 'with --aws: PEM of the device’s certificate')
-  .option('--key <file>', 'with --aws: PEM of its key')
-  .option('--ehr', "with --aws: puts a virtual patient into the site's EHR, which stays there")
-  .option('--timeout <seconds>', 'for each answer', Number, 60)
+  .description('Sends ECGs through a whole stack and reports what failed: on this machine, or in AWS with --aws.')
+  .option('--site <name>', 'site: an example (clinic, hospital, wearable-fleet) or a file', 'hospital')
+  .option('--json', 'print one JSON document, which also lists unused permissions')
+  .option('--aws', 'check a deployed stack')
+  .option('--outputs <file>', 'with --aws: outputs of the stack (`cdk deploy --outputs-file`)', '.local/outputs.json')
+  .addOption(new Option('--token <token>', 'with --aws: bearer token for the API').env('STACK_CHECK_TOKEN'))
+  .option('--tenant <name>', "with --aws: tenant of the token (default: the site's first)")
+  .option('--mqtt <url>', 'with --aws: broker of the devices (default: the MQTT steps are skipped)')
+  .option('--device <name>', 'with --aws: name of a registered device (thing)', 'stack-check')
+  .option('--ca <file>', 'with --aws: CA certificate of the broker (PEM)')
+  .option('--cert <file>', 'with --aws: certificate of the device (PEM)')
+  .option('--key <file>', 'with --aws: key of the certificate (PEM)')
+  .option('--ehr', "with --aws: write a virtual patient to the site's EHR; it is not removed")
+  .option('--timeout <seconds>', 'maximum wait for each answer', Number, 60)
 
 /** Deploys a site on this machine, in a temporary folder. */
 async function checkHere(options: Pick<Options, 'site' | 'timeout'>, say: (step: Step) => void): Promise<Report> {

@@ -32,14 +32,14 @@ interface Options {
 }
 
 const command = new Command('npm start --')
-  .description('The whole stack on this machine: API, broker, queues, functions and a demo device.')
-  .option('--port <port>', 'HTTP API', parsePort, 8080)
-  .option('--mqtt-port <port>', 'embedded MQTT broker', parsePort, 1883)
-  .option('--fhir-port <port>', 'sandbox EHR (FHIR R4)', parsePort, 8090)
+  .description('Runs the whole stack on this machine: API, broker, queues, functions and a demo device.')
+  .option('--port <port>', 'port of the HTTP API and the console', parsePort, 8080)
+  .option('--mqtt-port <port>', 'port of the embedded MQTT broker', parsePort, 1883)
+  .option('--fhir-port <port>', 'port of the sandbox EHR (FHIR R4)', parsePort, 8090)
   .option('--broker <url>', 'use this MQTT broker instead of the embedded one', parseBroker)
-  .option('--data <dir>', 'where queues, waveforms, results and the journal are kept', '.local')
-  .option('--no-demo', 'without the demo device')
-  .option('--fresh', 'forget what an earlier run kept')
+  .option('--data <dir>', 'folder of queues, waveforms, results and the journal', '.local')
+  .option('--no-demo', 'do not start the demo device')
+  .option('--fresh', 'delete the data of earlier runs first')
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
   .parse()
 
@@ -136,10 +136,10 @@ function addresses(stack: LocalStack, dataDir: string, hasConsole: boolean): str
     ...(hasConsole ? [['Console', `${stack.apiUrl}/`, 'open it in a browser; no sign-in here'] as const] : []),
     ['API', stack.apiUrl, 'ECGs at /v1/ecgs'],
     ['MQTT', stack.mqttUrl, 'frames to ecg/v1/local/{device}/frames'],
-    ['FHIR', stack.site.ehr!.baseUrl, 'sandbox EHR, forgets when it stops: cli fhir demo'],
+    ['FHIR', stack.site.ehr!.baseUrl, 'sandbox EHR, empty after each start; try `npm run -s cli -- fhir demo`'],
     ['SQS, SNS, S3', stack.env.AWS_ENDPOINT_URL_SQS!, 'fauxqs'],
     ['DynamoDB', stack.env.AWS_ENDPOINT_URL_DYNAMODB!, 'dynalite'],
-    ['Data', dataDir, 'outputs.json, stack.log; --fresh forgets the rest'] as const,
+    ['Data', dataDir, 'outputs.json, stack.log, and all data; --fresh deletes the data'] as const,
   ] as const
   const width = Math.max(...rows.map(([, address]) => address.length))
   const table = rows.map(([name, address, note]) => `  ${name.padEnd(14)}${address.padEnd(width + 2)}${note}`)

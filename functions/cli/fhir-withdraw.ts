@@ -30,7 +30,7 @@ export function withdrawCommand(): Command {
     .addOption(siteOption())
     .option('--outputs <file>', 'outputs of the stack (`cdk deploy --outputs-file`)', LOCAL_OUTPUTS)
     .option('--by <name>', 'operator name for the audit trail', `operator:${userInfo().username}@${hostname()}`)
-    .option('--outdated-cines', 'instead: cines of an earlier version of an ECG that was corrected since')
+    .option('--outdated-cines', 'list cines of an earlier version of a corrected ECG instead')
     .option('--yes', 'carry it out')
     .action(async ({ site, outputs: file, by, yes, ...options }: WithdrawOptions) => {
       const config = ehrConfig(site)
@@ -65,9 +65,9 @@ export function withdrawCommand(): Command {
           await audit.append({ ...entry, at: new Date(), outcome: 'done' })
         }
       }
-      const done = yes === true ? 'withdrawn' : 'nothing was changed: --yes withdraws them'
+      const done = yes === true ? 'withdrawn' : 'nothing was changed; --yes withdraws them'
       const what = options.outdatedCines === true ? 'cines of an earlier version' : 'tenants that may not report'
-      process.stdout.write(`${count} resources of ${what}; ${count === 0 ? 'all is well' : done}\n`)
+      process.stdout.write(`${count} resources of ${what}; ${count === 0 ? 'nothing to withdraw' : done}\n`)
     })
 }
 

@@ -36,7 +36,7 @@ interface GatewayOptions {
 const TRY = {
   mqtt: { port: 1884 },
   hl7: { port: 2575 },
-  dicom: { port: 11_112, allow: ['STORESCU', 'ECHOSCU'] },
+  dicom: { port: 11_112, allow: ['STORESCU', 'ECHOSCU', 'CARDIACNETS'] },
   folder: { watch: '.local/gateway/inbox' },
   virtual: true,
 }

@@ -66,8 +66,11 @@ export function describeResult(result: Result, options: { readonly title: string
   if (result.ood?.flagged === true) {
     const { score, threshold } = result.ood
     lines.push(
-      styleText('yellow', `  NOT LIKE AN ECG that the model knows: score ${short(score)}, limit ${short(threshold)}.`),
-      '  The numbers below are not to be believed: look at the leads, their order and the electrodes.',
+      styleText(
+        'yellow',
+        `  UNLIKE the ECGs that the model was trained on: score ${short(score)}, limit ${short(threshold)}.`,
+      ),
+      '  Do not rely on the numbers below. Check the leads, their order and the electrodes.',
     )
   }
   if (result.status === 'screened') {
@@ -124,7 +127,7 @@ function predictiveText({ flagged, predictiveValue }: Finding): string {
   const of = flagged
     ? `${share(positive)} of those flagged have it`
     : `${share(negative)} of those below do not have it`
-  return `; ${of}, where ${share(prevalence)} do`
+  return `; ${of}, at a prevalence of ${share(prevalence)}`
 }
 
 /** Why the threshold is not that of other people of this sex and age. */

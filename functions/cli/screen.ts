@@ -79,7 +79,7 @@ async function screenFiles(names: readonly string[], options: ScreenOptions): Pr
     await screener.release()
   }
   await output.end()
-  if (passedOver > 0) process.stderr.write(`${passedOver} of ${files.length} files are no ECG and were passed over\n`)
+  if (passedOver > 0) process.stderr.write(`${passedOver} of ${files.length} files are not ECGs and were skipped\n`)
   return failed || (isAnyRefused ? EXIT.refused : EXIT.ok)
 }
 

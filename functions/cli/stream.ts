@@ -116,8 +116,8 @@ function describe(result: Result, { rateHz }: Recording, timing: WindowTiming, {
 function summarise({ windows, coarsened }: StreamReport): number {
   const missing = windows.filter(({ results }) => results === 0).length
   const doubled = windows.filter(({ results }) => results > 1).length
-  if (coarsened.length > 0) process.stderr.write(`sent in a coarser gain, as int16 asks: ${coarsened.join(', ')}\n`)
-  if (missing > 0) process.stderr.write(`no result for ${missing} of ${windows.length} windows in the time given\n`)
+  if (coarsened.length > 0) process.stderr.write(`gain made coarser to fit int16: ${coarsened.join(', ')}\n`)
+  if (missing > 0) process.stderr.write(`no result for ${missing} of ${windows.length} windows within the time limit\n`)
   if (doubled > 0) process.stderr.write(`more than one result for ${doubled} of ${windows.length} windows\n`)
   return missing + doubled > 0 ? EXIT.internal : EXIT.ok
 }

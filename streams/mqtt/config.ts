@@ -19,7 +19,7 @@ const json = z.string().transform((text, context): unknown => {
   try {
     return JSON.parse(text)
   } catch {
-    context.addIssue({ code: 'custom', message: 'is no JSON' })
+    context.addIssue({ code: 'custom', message: 'is not JSON' })
     return z.NEVER
   }
 })
@@ -27,36 +27,42 @@ const integer = (least: number, most: number) => z.coerce.number().int().min(lea
 
 /** Each setting with its help; the flag of `MQTT_URL` is `--mqtt-url`. */
 const Settings = z.object({
-  MQTT_URL: z.url({ protocol: /^(mqtts?|wss?)$/ }).meta({ help: 'broker, e.g. mqtts://broker.example:8883' }),
-  MQTT_VERSION: z.enum(['4', '5']).default('5').meta({ help: '5, or 4 for MQTT 3.1.1' }),
+  MQTT_URL: z
+    .url({ protocol: /^(mqtts?|wss?)$/ })
+    .meta({ help: 'address of the broker, for example mqtts://broker.example:8883' }),
+  MQTT_VERSION: z.enum(['4', '5']).default('5').meta({ help: 'MQTT version: 5, or 4 for MQTT 3.1.1' }),
   MQTT_USERNAME: z.string().optional().meta({ help: 'user name' }),
-  MQTT_PASSWORD: z.string().optional().meta({ help: 'password (better by environment than by flag)' }),
-  MQTT_CA: path
+  MQTT_PASSWORD: z
+    .string()
     .optional()
-    .meta({ help: "the authority that signed the broker's certificate: a PEM file, or the PEM itself" }),
-  MQTT_CERT: path.optional().meta({ help: 'our certificate, likewise (mutual TLS)' }),
-  MQTT_KEY: path.optional().meta({ help: 'our key, likewise (mutual TLS)' }),
+    .meta({ help: 'password; set it in the environment, because other users can see flags' }),
+  MQTT_CA: path.optional().meta({ help: 'CA certificate of the broker: a PEM file, or the PEM itself' }),
+  MQTT_CERT: path.optional().meta({ help: 'client certificate (mutual TLS): a PEM file, or the PEM itself' }),
+  MQTT_KEY: path.optional().meta({ help: 'key of the client certificate: a PEM file, or the PEM itself' }),
   MQTT_CLIENT_ID: z
     .string()
     .regex(/^[A-Za-z0-9-]{1,19}$/)
     .default('cardiacnets')
-    .meta({ help: "names our session at the broker; up to 19 letters, digits, '-'" }),
-  MQTT_TENANTS: list.optional().meta({ help: "tenants whose devices we hear, as 'a,b'; all when left out" }),
+    .meta({ help: "client id, which names the session at the broker: up to 19 letters, digits and '-'" }),
+  MQTT_TENANTS: list.optional().meta({ help: "tenants whose devices are read, as 'a,b'; default: all" }),
   MQTT_WINDOWS: z
     .enum(['on', 'off'])
     .default('on')
-    .meta({ help: "off where somebody else reads the windows that devices collect (AWS IoT Core's rule)" }),
-  MQTT_CONNECTIONS: integer(1, 64).default(1).meta({ help: 'more than one: a shared subscription over so many' }),
-  JOURNAL_PATH: path.meta({ help: 'SQLite file on a disk that survives us; one adapter each' }),
+    .meta({ help: 'off leaves the topic …/window to another consumer, such as a rule of AWS IoT Core' }),
+  MQTT_CONNECTIONS: integer(1, 64)
+    .default(1)
+    .meta({ help: 'connections to the broker; more than one form a shared subscription' }),
+  JOURNAL_PATH: path.meta({
+    help: 'SQLite file of the journal, on a disk that outlives the process; one adapter per file',
+  }),
   JOURNAL_LIMIT_MB: integer(1, 1_000_000)
     .default(4096)
-    .meta({ help: 'beyond it we leave the broker until SQS has caught up' }),
-  DEVICE_LIMITS: json
-    .pipe(DeviceLimits)
-    .prefault('{}')
-    .meta({ help: 'what a device and a tenant may ask, e.g. {"device": {"frames": {"perSecond": 10, "burst": 600}}}' }),
+    .meta({ help: 'at this size the adapter disconnects from the broker until SQS has caught up' }),
+  DEVICE_LIMITS: json.pipe(DeviceLimits).prefault('{}').meta({
+    help: 'limits of a device and of a tenant, for example {"device": {"frames": {"perSecond": 10, "burst": 600}}}',
+  }),
   SESSION_IDLE_S: z.coerce.number().positive().default(120).meta({
-    help: 'how long a window under way waits for a silent device; time in which we were away does not count',
+    help: 'how long an incomplete window waits for a silent device, without the time in which the adapter was disconnected',
   }),
   CORRECTION_HOURS: z.coerce
     .number()
@@ -64,19 +70,19 @@ const Settings = z.object({
     .max(24 * 30)
     .default(24)
     .meta({
-      help: 'for so long late frames still complete a window that was closed short, as a new version of its result',
+      help: 'how long late frames still complete a window that was closed short; its result then gets a new version',
     }),
   DEVICE_RESULTS: z
     .enum(DEVICE_RESULTS)
     .default('whole')
-    .meta({ help: 'summary: devices get results of less than 5 KB, without most of the 82 indices' }),
-  INTAKE_QUEUE_URL: z.url().meta({ help: 'SQS queue that windows go to' }),
-  INTAKE_DLQ_URL: z.url().meta({ help: 'SQS queue that refused payloads go to, with a reason' }),
-  RESULTS_MQTT_QUEUE_URL: z.url().meta({ help: 'SQS queue that results come from' }),
+    .meta({ help: 'whole, or summary: results below 5 KB, without most of the 82 indices' }),
+  INTAKE_QUEUE_URL: z.url().meta({ help: 'SQS queue for windows' }),
+  INTAKE_DLQ_URL: z.url().meta({ help: 'SQS queue for refused payloads, with a reason' }),
+  RESULTS_MQTT_QUEUE_URL: z.url().meta({ help: 'SQS queue with results for devices' }),
   UPKEEP_QUEUE_URL: z.url().optional().meta({
-    help: 'SQS queue that is asked to publish a result again; without it, a result that the broker loses stays lost',
+    help: 'SQS queue for requests to publish a result again; without it, a result that the broker lost is not published again',
   }),
-  RAW_BUCKET: z.string().min(3).meta({ help: 'S3 bucket for windows too large to travel inline' }),
+  RAW_BUCKET: z.string().min(3).meta({ help: 'S3 bucket for windows that are too large for a message' }),
 })
 
 export interface AdapterConfig {
@@ -153,12 +159,13 @@ export function readConfig(args: readonly string[], env: NodeJS.ProcessEnv): Ada
 /** The text of `--help`. */
 export function configHelp(): string {
   const lines = Object.entries(Settings.shape).map(([name, setting]) => {
-    const byDefault = setting instanceof z.ZodDefault ? ` (${String(setting.parse(undefined))})` : ''
-    return `  ${name.padEnd(24)}${String(setting.meta()?.help)}${byDefault}`
+    const byDefault = setting instanceof z.ZodDefault ? ` (default: ${String(setting.parse(undefined))})` : ''
+    const required = setting.safeParse(undefined).success ? '' : ' (required)'
+    return `  ${name.padEnd(24)}${String(setting.meta()?.help)}${byDefault}${required}`
   })
   return [
-    'Streams ECG frames from an MQTT broker into SQS, and results back. Each setting is an environment variable or a flag:',
-    'MQTT_URL=mqtt://127.0.0.1:1883 is --mqtt-url mqtt://127.0.0.1:1883.',
+    'The adapter: sends windows of ECG frames from an MQTT broker to SQS, and results back to the devices.',
+    'Each setting is an environment variable or a flag: MQTT_URL=mqtt://127.0.0.1:1883 is --mqtt-url mqtt://127.0.0.1:1883.',
     '',
     ...lines,
   ].join('\n')

@@ -42,6 +42,9 @@ export function writeDicom(elements: readonly Element[], options: EncodingOption
   return { name: 'ecg.dcm', bytes: Buffer.concat(bytes) }
 }
 
+/** The data set of these elements, explicit little-endian. */
+export const writeDataset = (elements: readonly Element[]): Buffer => encode(elements, { syntax: 'explicit' })
+
 const LONG_VRS = ['OB', 'OW', 'SQ', 'UN']
 const UNDEFINED_LENGTH = 0xffff_ffff
 const tagBytes = (tag: number) => u16(tag >>> 16, tag & 0xffff)

@@ -12,7 +12,6 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { parseResult, type Result } from '../../shared/domain/result.ts'
 import { readRecording } from '../../streams/formats/index.ts'
 import { Lines } from '../cdk/helpers/assembly.ts'
-import { waveformGroup, writeDicom } from '../helpers/dicom-writer.ts'
 import { temporaryFolder } from '../helpers/temporary-folder.ts'
 import { startEhr, until } from '../streams/gateway/helpers.ts'
 import { fixedPort } from '../streams/gateway/process.ts'
@@ -94,14 +93,7 @@ describe.skipIf(lacking.length > 0)(
       ])
       await gateway.output.until((all) => all.some((line) => line.includes('gateway ready')))
 
-      const instance = join(folder, 'ecg.dcm')
-      const { bytes } = writeDicom([
-        [0x0008_0016, 'UI', '1.2.840.10008.5.1.4.1.1.9.1.1\0'],
-        [0x0008_0018, 'UI', '1.2.826.0.1.3680043.10.1.2'],
-        [0x5400_0100, 'SQ', [waveformGroup(await readRecording(join(SAMPLES, 'normal.hea')))]],
-      ])
-      writeFileSync(instance, bytes)
-      await run('storescu', ['-aec', 'CARDIACNETS', '127.0.0.1', String(dicom), instance])
+      await run('storescu', ['-aec', 'CARDIACNETS', '127.0.0.1', String(dicom), join(SAMPLES, 'normal.dcm')])
       const message = join(folder, 'oru.hl7')
       writeFileSync(message, waveOru(await readRecording(join(SAMPLES, 'left-bundle-branch-block.hea'))))
       const sent = await run('uv', [...MLLP_SEND, '--loose', '--file', message, '--port', String(hl7), '127.0.0.1'])

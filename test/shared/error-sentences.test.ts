@@ -30,6 +30,15 @@ describe('CodedError', () => {
     )
   })
 
+  test('offers an option only for an error that names one', () => {
+    expect(sentenceOf(new CodedError('field-invalid', { field: 'after' }))).toBe(
+      'A field is missing or invalid: after. Correct it.',
+    )
+    expect(sentenceOf(new CodedError('field-invalid', { field: 'rate', option: '--rate' }), 'ecg.csv')).toBe(
+      'A field is missing or invalid: rate. Correct it, or state the value with --rate.',
+    )
+  })
+
   test('has exit code 4 when a service cannot be reached', () => {
     expect(['unavailable', 'ehr-unavailable'].map((code) => ERROR_KINDS[code as ErrorCode].exitCode)).toEqual([4, 4])
   })

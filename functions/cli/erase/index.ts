@@ -93,9 +93,9 @@ export function eraseCommand(): Command {
       const { patient, spans, ecgIds, otherTenants } = await find(parts, options)
       const { tenant, by } = options
       for (const ecgId of ecgIds) process.stdout.write(`${ecgId}${await describe(parts, tenant, ecgId)}\n`)
-      process.stdout.write(`${ecgIds.length} ECGs, ${spans.length} spans of devices\n`)
+      process.stdout.write(`${ecgIds.length} ECGs, ${spans.length} device associations\n`)
       if (options.yes !== true) {
-        process.stdout.write('nothing was deleted: --yes does it\n')
+        process.stdout.write('nothing was deleted; --yes deletes them\n')
         return
       }
       const receipt = await erase(parts, { tenant, patient, spans, ecgIds, otherTenants, by, now: new Date() })
@@ -186,7 +186,7 @@ function summary({ removed, left, notCovered }: Receipt, file: string): string {
 
 function addEcg(id: string, before: readonly EcgId[]): readonly EcgId[] {
   const ecgId = parseEcgId(id)
-  if (ecgId === undefined) throw new InvalidArgumentError('no id of an ECG')
+  if (ecgId === undefined) throw new InvalidArgumentError('not the id of an ECG')
   return [...before, ecgId]
 }
 

@@ -226,7 +226,7 @@ function conclusion(
       ? [`Not judged: the quality gate refused the signal (${quality.reasons.join(', ')}).`]
       : []),
     ...(ood?.flagged === true
-      ? ['NOT LIKE AN ECG that the model knows: the numbers below are not to be believed.']
+      ? ['UNLIKE the ECGs that the model was trained on: do not rely on the numbers below.']
       : []),
     ...warnings.map((warning) => `Warning: ${warningText(warning)}`),
     ...(heldBack.length === 0 ? [] : [`Findings withheld because of a warning: ${heldBack.map(name).join('; ')}.`]),

@@ -108,7 +108,8 @@ const GAP = 1.6
  * @throws CodedError `field-invalid` naming the line of the first time that is missing, does not increase, or comes too late
  */
 export function timingOf(seconds: Float64Array, lineOf: (row: number) => number): Timing {
-  const invalid = (row: number) => new CodedError('field-invalid', { field: 'time', line: lineOf(row) })
+  const invalid = (row: number) =>
+    new CodedError('field-invalid', { field: 'time', line: lineOf(row), option: '--rate' })
   const missing = seconds.findIndex((time) => Number.isNaN(time))
   if (missing >= 0) throw invalid(missing)
   const last = seconds.length - 1

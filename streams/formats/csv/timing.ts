@@ -32,7 +32,10 @@ export function timeOf(
   const [best] = attempts.filter((each) => 'rateHz' in each).toSorted((a, b) => a.deviation - b.deviation)
   if (stated === undefined) {
     if (best !== undefined) return best
-    throw attempts.find((each) => each instanceof CodedError) ?? new CodedError('field-invalid', { field: 'rate' })
+    throw (
+      attempts.find((each) => each instanceof CodedError) ??
+      new CodedError('field-invalid', { field: 'rate', option: '--rate' })
+    )
   }
   if (best !== undefined && Math.abs(best.rateHz / stated - 1) <= SAME_RATE) return { ...best, rateHz: stated }
   if (best !== undefined && !isCallers) warnings.push({ code: 'rate-contradicted', field: 'time' })

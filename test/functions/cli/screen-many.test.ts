@@ -33,7 +33,7 @@ describe('cardiacnets screen', { timeout: 120_000 }, () => {
 
     expect(code).toBe(0)
     expect(JSON.parse(stdout)).toMatchObject([{ file: join('ward', 'a', 'virtual-ecg.hea'), status: 'screened' }])
-    expect(stderr).toContain('1 of 2 files are no ECG')
+    expect(stderr).toContain('1 of 2 files are not ECGs')
   })
 
   it('accepts a list, and writes a line as each file is done', async () => {

@@ -174,7 +174,7 @@ it('cardiacnets withdraw lists and withdraws only chart entries of tenants witho
     .flat()
     .filter((resource) => resource?.status !== 'entered-in-error')
   expect(stillThere).toEqual(expect.arrayContaining(Object.values(own).flat()))
-  expect(again).toBe('0 resources of tenants that may not report; all is well\n')
+  expect(again).toBe('0 resources of tenants that may not report; nothing to withdraw\n')
   expect(await audited('b')).toEqual(['begun', 'done', 'begun', 'done'])
 })
 
@@ -206,7 +206,7 @@ describe('cardiacnets withdraw --outdated-cines', () => {
     expect(listed).toContain('3 resources of cines of an earlier version; nothing was changed')
     expect(untouched).toEqual(cines)
     expect(done).toContain('3 resources of cines of an earlier version; withdrawn')
-    expect(again).toBe('0 resources of cines of an earlier version; all is well\n')
+    expect(again).toBe('0 resources of cines of an earlier version; nothing to withdraw\n')
     expect(listed + done).not.toContain(patient)
     const left = validCines()
     expect(left).toHaveLength(cines.length - 3)
@@ -233,6 +233,6 @@ describe('cardiacnets withdraw --outdated-cines', () => {
   it('leaves a cine whose ECG was not corrected', async () => {
     await reported('hospital')
 
-    expect(await withdraw('--outdated-cines')).toBe('0 resources of cines of an earlier version; all is well\n')
+    expect(await withdraw('--outdated-cines')).toBe('0 resources of cines of an earlier version; nothing to withdraw\n')
   })
 })

@@ -161,7 +161,7 @@ describe('the FHIR transaction of a result', () => {
 
     const bundle = report({ screening: screeningOf(makeResult({ ood })) })
 
-    expect(reports(bundle)[0]!.conclusion).toContain('NOT LIKE AN ECG')
+    expect(reports(bundle)[0]!.conclusion).toContain('UNLIKE the ECGs')
   })
 
   it('names the model and the provenance', () => {

@@ -327,7 +327,7 @@ def export_bundle(run_dir: Path, bundle_dir: Path, version: str, *, with_int8: b
             ood=OodEntry(
                 adjustment.ood_threshold,
                 float(np.mean(on_real.ood > adjustment.ood_threshold)),
-                f"PTB-XL fold {VALIDATION_FOLD}, 12 leads, set at {FALSE_ALARMS:.0%}",
+                f"PTB-XL fold {VALIDATION_FOLD}, 12 leads, set at {FALSE_ALARMS:.1%}",
             ),
             training=training,
             blocks=_blocks(adjustment, real, on_real),

@@ -17,6 +17,7 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from torch import nn
 
 from cardiacnets.domain import CONDITIONS, INDICES, View
 from cardiacnets.evaluation.honesty import interval
@@ -26,6 +27,7 @@ from cardiacnets.models.vae import CineDecoder
 from cardiacnets.stages.cmr_pretraining import load_encoder
 from cardiacnets.stages.diffusion import load_denoiser
 from cardiacnets.stages.distillation import METHODS
+from cardiacnets.stages.loop import digest_of
 from cardiacnets.stages.segmentation import load_segmenter, load_unet
 from cardiacnets.stages.vae import load_vae
 from cardiacnets.synthesis.bundle import Networks
@@ -162,11 +164,33 @@ class Evaluation:
         """Both views' CMR features side by side."""
         return np.concatenate([cine_embeddings(self.encoders[view], frames) for view, frames in cines.items()], axis=1)
 
+    def embed_true(self, split: str, rows: NDArray[np.intp]) -> NDArray[np.float32]:
+        """Of true cines, which stay what they are."""
+        known_by = "-".join(digest_of(encoder, rows.tolist())[:6] for encoder in self.encoders.values())
+        path = self.run.folder / "synthesis" / f"features-{split}-{known_by}.npy"
+        if not path.exists():
+            np.save(path, self.embed(self.true(rows)))
+        return np.load(path)
+
+    def drawn(self, name: str, sampler: Sampler, seed: int = 0) -> Cines:
+        """The test people's cines by a sampler; they are kept, so that a killed evaluation goes on."""
+        assert isinstance(sampler.denoiser, nn.Module)
+        made_with = digest_of(sampler.denoiser, sampler.steps, sampler.guidance, seed, self.test.tolist())
+        path = self.run.folder / "synthesis" / f"drawn-{name}-{made_with}.npz"
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part = path.with_suffix(".part.npz")
+            cines = draw(sampler, self.run.conditions, self.test, seed)
+            np.savez(part, short_axis=cines["short_axis"], four_chamber=cines["four_chamber"])
+            part.replace(path)
+        with np.load(path) as kept:
+            return {view: kept[view] for view in self.segmenters}
+
     def fit_feature_space(self) -> None:
         """Directions of true cines' features and of the ECG's embedding, and a classifier of conditions."""
         config, some = self.config, self.train[: self.config.classifier_people]
         self.encoders = {view: load_encoder(self.run.cmr(view)) for view in self.segmenters}
-        features = self.embed(self.true(some))
+        features = self.embed_true("train", some)
         self.space = make_pipeline(StandardScaler(), PCA(config.components, whiten=True, random_state=0)).fit(features)
         ecg = self.run.conditions.embedding[:, 0].astype(np.float32)
         self.ecg = make_pipeline(StandardScaler(), PCA(config.ecg_components, whiten=True, random_state=0))
@@ -182,7 +206,8 @@ class Evaluation:
                 LogisticRegression(C=0.1, max_iter=500),
             )
             self.classifiers[name] = model.fit(features, truth)
-        self.true_embedding, self.other_embedding = self.embed(self.true(self.test)), self.embed(self.true(self.others))
+        self.true_embedding = self.embed_true("test", self.test)
+        self.other_embedding = self.embed_true("others", self.others)
 
     def distances(self, embedding: NDArray[np.float32]) -> Distance:
         """Fréchet distance to other people's true cines: of the cines alone, and together with their ECGs."""
@@ -307,7 +332,7 @@ def evaluate_synthesis(run: "Run", config: SynthesisReportConfig, report_path: P
     evaluation.fit_feature_space()
     true = evaluation.true(evaluation.test)
     samplers = evaluation.samplers()
-    drawn = {name: draw(sampler, run.conditions, evaluation.test, seed=0) for name, sampler in samplers.items()}
+    drawn = {name: evaluation.drawn(name, sampler) for name, sampler in samplers.items()}
     report: SynthesisReport = {
         "people": len(evaluation.test),
         "samplers": {
