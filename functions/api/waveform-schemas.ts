@@ -39,8 +39,7 @@ export const ModelInput = z
     notice: z.string(),
   })
   .openapi('ModelInput', {
-    description:
-      'Each lead is filtered and scaled to [−1, 1] on its own, so it shows no voltage and no ST level.',
+    description: 'Each lead is filtered and scaled to [−1, 1] on its own, so it shows no voltage and no ST level.',
   })
 
 export const Attribution = z
