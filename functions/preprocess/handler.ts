@@ -15,6 +15,7 @@ import { chooseWindow } from '../../shared/signal/choose-window.ts'
 import { CARDIACNETS_V1 } from '../../shared/signal/profile.ts'
 import { WindowPreparer } from '../../shared/signal/window-preparer.ts'
 import { ResultStore } from '../../shared/store/results.ts'
+import { Turns } from '../../shared/turns.ts'
 import { encodeClean } from '../../shared/waveform/clean-codec.ts'
 import { decodeWaveform, encodeWaveform } from '../../shared/waveform/codec.ts'
 import { intakeEnvelope, readDeviceWindow } from '../../streams/mqtt/intake-message.ts'
@@ -25,6 +26,7 @@ const bucket = env('RAW_BUCKET')
 const screeningQueue = env('SCREENING_QUEUE_URL')
 const results = new ResultStore(dynamo(), env('RESULTS_TABLE'))
 const preparer = new WindowPreparer(CARDIACNETS_V1)
+const turns = new Turns()
 
 export const handler = sqsHandler(
   IntakeInput,
@@ -46,6 +48,7 @@ export const handler = sqsHandler(
     const { tenant, ecgId, span, version } = envelope
     const packed = await results.unlessDeleted(tenant, ecgId, arrived.packed())
     if (packed === undefined) return
+    await turns.next()
     const waveform = decodeWaveform(packed)
     const startedMs = performance.now()
     const { firstSample, durationMs, inputSha256, prepared } = chooseWindow(preparer, waveform, heartRateBpm)

@@ -21,6 +21,7 @@ import { CARDIACNETS_V1 } from '../../shared/signal/profile.ts'
 import { DriftStore } from '../../shared/store/drift.ts'
 import { PopulationStore } from '../../shared/store/population.ts'
 import { ResultStore } from '../../shared/store/results.ts'
+import { Turns } from '../../shared/turns.ts'
 import { decodeClean } from '../../shared/waveform/clean-codec.ts'
 
 const logger = createLogger('screen')
@@ -38,6 +39,7 @@ const population = reference && new Population(reference, bundle, screener.site)
 const counts = reference && new PopulationStore(dynamo(), env('RESULTS_TABLE'), referenceSha256(reference))
 
 const drift = new DriftStore(dynamo(), env('RESULTS_TABLE'))
+const turns = new Turns()
 
 export const handler = sqsHandler(
   ScreeningMessage,
@@ -52,6 +54,8 @@ export const handler = sqsHandler(
     const { tenant, ecgId, origin, clean } = message
     const bytes = clean && (await results.unlessDeleted(tenant, ecgId, fromPayload(s3(), bucket, clean)))
     if (clean !== undefined && bytes === undefined) return
+    // ONNX Runtime computes on this thread.
+    await turns.next()
     const window = bytes && decodeClean(bytes, CARDIACNETS_V1.samples)
     const startedMs = performance.now()
     const screened = await screenWindow(screener, message, window, codeVersion)

@@ -17,13 +17,14 @@ export function removeTrend(input: Float64Array, period: number, output: Float64
   for (let i = 1; i < 2 * half; i++) inner += input[i]!
   const scale = 1 / period
   let trend = 0
+  let left = input[0]!
   for (let i = half; i <= last; i++) {
-    const left = input[i - half]!
     const right = input[i + half]!
     trend = (inner + endWeight * (left + right)) * scale
     if (i === half) for (let j = 0; j < half; j++) output[j] = input[j]! - trend
     output[i] = input[i]! - trend
-    inner += right - input[i - half + 1]!
+    left = input[i - half + 1]!
+    inner += right - left
   }
   for (let i = last + 1; i < n; i++) output[i] = input[i]! - trend
 }

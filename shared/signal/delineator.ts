@@ -87,6 +87,7 @@ class Context {
   readonly #beats: MedianBeats
   readonly #rms: Float64Array
   readonly #slopes = new Float64Array(1024)
+  readonly #heights = new Float64Array(1024)
 
   constructor(beats: MedianBeats) {
     this.#beats = beats
@@ -211,23 +212,23 @@ class Context {
     const half = this.#samples(WAVE_SMOOTH_S)
     if (last - first < 4 * half) return undefined
     const smoothed = smooth(beat, half, first, last)
+    const heights = this.#heights
     // The baseline is the line between the two ends of the region.
-    const levelAt = (i: number) =>
-      smoothed[first]! + ((smoothed[last]! - smoothed[first]!) * (i - first)) / (last - first)
+    const [level, rise] = [smoothed[first]!, smoothed[last]! - smoothed[first]!]
     let main = first
     for (let i = first; i <= last; i++) {
-      if (Math.abs(smoothed[i]! - levelAt(i)) > Math.abs(smoothed[main]! - levelAt(main))) main = i
+      heights[i] = smoothed[i]! - (level + (rise * (i - first)) / (last - first))
+      if (Math.abs(heights[i]!) > Math.abs(heights[main]!)) main = i
     }
-    const height = smoothed[main]! - levelAt(main)
+    const height = heights[main]!
     if (Math.abs(height) < Math.max(MIN_WAVE_MV[kind], MIN_ERRORS * noiseMv)) return undefined
     // The phase of opposite polarity, before or after.
     let other = main
     const near = this.#samples(PHASES_S[kind])
     for (let i = Math.max(first, main - near); i <= Math.min(last, main + near); i++) {
-      const value = (smoothed[i]! - levelAt(i)) * Math.sign(height)
-      if (value < (smoothed[other]! - levelAt(other)) * Math.sign(height)) other = i
+      if (heights[i]! * Math.sign(height) < heights[other]! * Math.sign(height)) other = i
     }
-    const isBiphasic = -(smoothed[other]! - levelAt(other)) * Math.sign(height) > SECOND_PHASE * Math.abs(height)
+    const isBiphasic = -heights[other]! * Math.sign(height) > SECOND_PHASE * Math.abs(height)
     const firstPeak = isBiphasic ? Math.min(main, other) : main
     const lastPeak = isBiphasic ? Math.max(main, other) : main
     const slopes = this.#slopes
@@ -326,10 +327,14 @@ function smooth(values: Float64Array, half: number, first = 0, last = values.len
 
 /** Mean of the `half` samples after each sample, minus the mean of those before it. */
 function differences(values: Float64Array, half: number, first: number, last: number, output: Float64Array): void {
-  const at = (i: number) => values[i < 0 ? 0 : i >= values.length ? values.length - 1 : i]!
-  for (let i = first; i <= last; i++) {
-    let sum = 0
-    for (let j = 1; j <= half; j++) sum += at(i + j) - at(i - j)
-    output[i] = sum / half
+  const extended = new Float64Array(values.length + 2 * half)
+  extended.fill(values[0]!, 0, half)
+  extended.set(values, half)
+  extended.fill(values.at(-1)!, values.length + half)
+  output.fill(0, first, last + 1)
+  // Each value is the same sum as in a loop over j within one over i, but needs not wait for its previous addition.
+  for (let j = 1; j <= half; j++) {
+    for (let i = first; i <= last; i++) output[i] = output[i]! + (extended[i + half + j]! - extended[i + half - j]!)
   }
+  for (let i = first; i <= last; i++) output[i] = output[i]! / half
 }

@@ -40,6 +40,8 @@ const RULES: readonly Rule[] = [
  */
 const MAX_LEFT = 0.5
 const MIN_LEFT_MV = 0.05
+/** Differences of values up to this are below `MIN_LEFT_MV`, and so is their deviation. */
+const NEAR_ZERO_MV = 0.4 * MIN_LEFT_MV
 
 export interface ConsistencyLead {
   readonly name: LeadName
@@ -91,15 +93,25 @@ function isSame(one: ConsistencyLead, other: ConsistencyLead): boolean {
   return compared > one.mv.length / 2
 }
 
-function isBroken(
-  [[, factorA], [, factorB], [, factorC]]: Rule,
-  leads: readonly [Float64Array, Float64Array, Float64Array],
-): boolean {
+function isBroken(rule: Rule, leads: readonly [Float64Array, Float64Array, Float64Array]): boolean {
   const [a, b, c] = leads
+  if (isNearZero(rule, leads)) return false
+  const [[, factorA], [, factorB], [, factorC]] = rule
   const sum = new Float64Array(a.length)
   for (let i = 0; i < sum.length; i++) sum[i] = factorA * a[i]! + factorB * b[i]! + factorC * c[i]!
   const left = spread(sum)
   return left > MIN_LEFT_MV && left > MAX_LEFT * Math.min(...leads.map(spread))
+}
+
+/** True when the sum is too small everywhere to leave more than `MIN_LEFT_MV`. So it is in most windows, which then need no spread. */
+function isNearZero(
+  [[, factorA], [, factorB], [, factorC]]: Rule,
+  [a, b, c]: readonly [Float64Array, Float64Array, Float64Array],
+): boolean {
+  for (let i = 0; i < a.length; i++) {
+    if (Math.abs(factorA * a[i]! + factorB * b[i]! + factorC * c[i]!) > NEAR_ZERO_MV) return false
+  }
+  return true
 }
 
 /** Standard deviation of differences over 8 samples. Slow components (an offset, baseline wander) have no effect. */

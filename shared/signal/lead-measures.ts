@@ -200,7 +200,7 @@ export class LeadMeasurer {
       for (let i = block * decimation; i < end; i++) {
         deviation += Math.abs(lead[i]! - mean)
         const change = Math.abs(lead[i]! - lead[i - 1]!)
-        if (change >= tolerance && change < smallestStep) smallestStep = change
+        if (change < smallestStep && change >= tolerance) smallestStep = change
       }
       deviations[count++] = Number.isNaN(deviation) ? 0 : deviation / decimation
     }

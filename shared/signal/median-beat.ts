@@ -144,7 +144,7 @@ export class BeatAverager {
       let sum = 0
       for (let j = 1; j <= half; j++) sum += lead[half + j]! - lead[half - j]!
       for (let i = half; i + half + 1 < lead.length; i++) {
-        slope[i] = slope[i]! + (sum < 0 ? -sum : sum)
+        slope[i] = slope[i]! + Math.abs(sum)
         sum += lead[i + half + 1]! - lead[i + 1]! - lead[i]! + lead[i - half]!
       }
     }
@@ -195,7 +195,7 @@ export class BeatAverager {
         const at = place + from + j
         if (at >= 0 && at < this.#slope.length) this.#column[count++] = this.#slope[at]!
       }
-      course[j] = count === 0 ? 0 : medianInPlace(this.#column, count)
+      course[j] = count === 0 ? 0 : medianOfFew(this.#column, count)
     }
     const rest = course.toSorted()[course.length >> 3]!
     let peak = 0

@@ -26,13 +26,18 @@ export class Resampler {
     this.#bank = filterBank(this.#phases, this.#step, stretch, this.#halfTaps)
   }
 
+  /** Both rates are the same. */
+  get keepsRate(): boolean {
+    return this.#step === 1
+  }
+
   /**
    * Resamples one lead.
    * @param input [n] at the source rate, no NaN
    * @param output [m] at the target rate; both start at the same instant
    */
   run(input: Float64Array, output: Float64Array): void {
-    if (this.#step === 1) {
+    if (this.keepsRate) {
       output.set(input.length > output.length ? input.subarray(0, output.length) : input)
       output.fill(input.at(-1)!, input.length)
       return

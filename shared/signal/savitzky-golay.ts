@@ -32,17 +32,25 @@ export function smooth(input: Float64Array, output: Float64Array, extremes: Extr
   const t3 = taps[2]!
   const t4 = taps[1]!
   const t5 = taps[0]!
-  for (let i = HALF; i < n - HALF; i++) {
-    const value =
-      t0 * input[i]! +
-      t1 * (input[i - 1]! + input[i + 1]!) +
-      t2 * (input[i - 2]! + input[i + 2]!) +
-      (t3 * (input[i - 3]! + input[i + 3]!) +
-        t4 * (input[i - 4]! + input[i + 4]!) +
-        t5 * (input[i - 5]! + input[i + 5]!))
-    output[i] = value
+  // a to k: the eleven samples. They move on by one, because a sample that is read eleven times has its index checked eleven times.
+  let [a, b, c, d, e] = [input[0]!, input[1]!, input[2]!, input[3]!, input[4]!]
+  let [f, g, h, i, j] = [input[5]!, input[6]!, input[7]!, input[8]!, input[9]!]
+  for (let last = WINDOW - 1; last < n; last++) {
+    const k = input[last]!
+    const value = t0 * f + t1 * (e + g) + t2 * (d + h) + (t3 * (c + i) + t4 * (b + j) + t5 * (a + k))
+    output[last - HALF] = value
     if (value < min) min = value
     if (value > max) max = value
+    a = b
+    b = c
+    c = d
+    d = e
+    e = f
+    f = g
+    g = h
+    h = i
+    i = j
+    j = k
   }
   for (let i = 0; i < HALF; i++) {
     const start = dot(FIT[i]!, input, 0)

@@ -50,12 +50,12 @@ export class WaveletDenoiser {
     }
     const threshold = this.#threshold()
     for (let level = levels - 1; level >= 0; level--) {
-      shrink(this.#details[level]!, threshold)
       synthesise(
         this.#approximations[level + 1]!,
         this.#details[level]!,
         this.#lengths[level + 1]!,
         this.#approximations[level]!,
+        threshold,
       )
     }
   }
@@ -65,12 +65,5 @@ export class WaveletDenoiser {
     const magnitudes = this.#magnitudes
     for (let i = 0; i < magnitudes.length; i++) magnitudes[i] = Math.abs(noise[MEMORY + i]!)
     return this.#thresholdOfMad * medianInPlace(magnitudes, magnitudes.length)
-  }
-}
-
-function shrink(detail: Float64Array, threshold: number): void {
-  for (let i = 0; i < detail.length; i++) {
-    const value = detail[i]!
-    detail[i] = value > threshold ? value - threshold : value < -threshold ? value + threshold : 0
   }
 }

@@ -96,9 +96,9 @@ export class WindowPreparer {
 
     const maxBridged = Math.floor((this.#profile.maxBridgedGapMs * rateHz) / 1000)
     const usable = new Map<LeadName, Float64Array>()
-    for (const { name, mv } of delivered) {
+    for (const [i, { name, mv }] of delivered.entries()) {
       if (verdicts.get(name) !== 'acceptable') continue
-      bridgeGaps(mv, maxBridged)
+      if (leads[i]!.samples.includes(MISSING_SAMPLE)) bridgeGaps(mv, maxBridged)
       usable.set(name, mv)
     }
     const warnings = leadWarnings(delivered.filter(({ name }) => usable.has(name)))
@@ -133,8 +133,9 @@ export class WindowPreparer {
     for (const [i, name] of LEADS.entries()) {
       const lead = leads.get(name)
       if (lead === undefined) continue
-      resampler.run(lead, this.#resampled[i]!)
-      resampled.set(name, this.#resampled[i]!)
+      const isAsWanted = resampler.keepsRate && lead.length === this.#profile.samples
+      if (!isAsWanted) resampler.run(lead, this.#resampled[i]!)
+      resampled.set(name, isAsWanted ? lead : this.#resampled[i]!)
     }
     return resampled
   }
