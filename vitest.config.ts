@@ -11,7 +11,7 @@ const EVERYTHING = 'test/**/*.test.ts'
 const UNIT = [
   'test/console/{drawing,markdown,words}.test.ts',
   'test/functions/cli/evaluate/{cohort,metrics,plots,site-fit}.test.ts',
-  'test/house/{assertions,dockerfiles,imports,licences,lock-file,prose,regulatory,sizes}.test.ts',
+  'test/house/{assertions,dockerfiles,imports,licences,links,lock-file,prose,regulatory,sizes}.test.ts',
   'test/shared/*.test.ts',
   'test/shared/{config,domain,inference,signal,waveform}/**/*.test.ts',
   'test/streams/client/*.test.ts',

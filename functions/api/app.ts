@@ -82,7 +82,7 @@ export function createApi({ fhir, ...options }: ApiOptions) {
     type: 'http',
     scheme: 'bearer',
     bearerFormat: 'JWT',
-    description: `Scopes: ${SCOPES.join(', ')}. A claim holds the tenant.`,
+    description: `Scopes: ${SCOPES.join(', ')}. A claim of the token names the tenant.`,
   })
   app.get('/openapi.json', (c) =>
     c.json(

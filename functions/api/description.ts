@@ -11,11 +11,11 @@ interface Operation {
 }
 
 const TAGS = {
-  ECGs: 'ECGs in, and what came of them',
-  Cines: 'CMR cines that are drawn on demand',
-  Devices: 'Which patient a device is on',
-  Events: 'What is new',
-  Operations: 'How the service does, and what was given up',
+  ECGs: 'Upload, results and samples of ECGs',
+  Cines: 'Synthetic CMR cines, drawn on demand',
+  Devices: 'Associations of devices with patients',
+  Events: 'New results and progress of jobs',
+  Operations: 'State of the service, and dead-lettered messages',
 } as const
 
 const named = (operationId: string, tag: keyof typeof TAGS): Operation => ({ operationId, tags: [tag] })

@@ -149,8 +149,8 @@ export const Result = z
           .optional()
           .openapi({
             description:
-              "Share with the condition of those flagged, and without it of those not flagged, at the site's stated prevalence, by the bundle's " +
-              'sensitivity and specificity: of people, or of virtual ones, as `evidence` says. Absent where either is not known.',
+              "Predictive values at the prevalence that the site states, from the bundle's " +
+              'sensitivity and specificity, measured on the people that `evidence` names. Absent if a value is not known.',
           }),
       }),
     ),
@@ -186,14 +186,14 @@ export const Subject = z
     patient: z.string().optional().openapi({
       example: 'Patient/123',
       description:
-        'A FHIR reference: whom the device was on when the ECG was taken. Absent where nobody said so, and for an ECG of an EHR, which knows itself.',
+        'FHIR reference of the patient with whom the device was associated when the ECG was recorded. Absent without an association, and for an ECG from an EHR.',
     }),
     spans: z
       .array(z.object({ from: z.iso.datetime(), to: z.iso.datetime().optional() }))
       .optional()
       .openapi({
         description:
-          'When the device was on this patient: from `from` up to `to`, without `to` until further notice. Other ECGs of the device are of others.',
+          'Period of the association: from `from` up to, but not including, `to`; open-ended without `to`. ECGs of the device outside it are of other patients.',
       }),
     person: z
       .object({ sex: z.enum(['male', 'female']).optional(), ageYears: z.number().optional() })
@@ -311,7 +311,7 @@ export const ListQuery = z.object({
   to: Time.optional().openapi({ description: 'Only ECGs recorded before this time.' }),
   samePatientAs: EcgIdText.optional().openapi({
     description:
-      'Only ECGs of the patient of this ECG, of whatever device, by the associations. None if its patient is not known. An address never names a patient.',
+      'Only ECGs of the same patient as this ECG, from every device, by the associations. None if its patient is not known. A URL never names a patient.',
   }),
 })
 
@@ -334,7 +334,7 @@ export const UploadQuery = z.object({
   device: Device.optional().openapi({ description: 'Device whose association identifies the patient.' }),
   session: Name.optional().openapi({
     description:
-      'Of `device`: the body is one window of a live session, which a gateway forwards. Its id is the one that it has by MQTT.',
+      'Session of `device`: the body is one window of a live session, which a gateway forwards. Its id is the same as by MQTT.',
   }),
   firstSample: z.coerce
     .number()
@@ -346,7 +346,7 @@ export const UploadQuery = z.object({
   version: Version.openapi({ description: 'Version of the window (default: 1).' }),
   warnings: z.string().max(512).optional().openapi({
     example: 'window-closed-short,clock-doubtful',
-    description: 'Codes of conditions that the sender knows and the samples do not show.',
+    description: 'Codes of warnings that the sender knows and that the samples do not show.',
   }),
 })
 

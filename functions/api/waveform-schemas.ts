@@ -39,8 +39,7 @@ export const ModelInput = z
     notice: z.string(),
   })
   .openapi('ModelInput', {
-    description:
-      'Each lead is filtered and stretched to [−1, 1] by itself: no voltage or ST level can be read from it.',
+    description: 'Each lead is filtered and scaled to [−1, 1] on its own, so it shows no voltage and no ST level.',
   })
 
 export const Attribution = z
@@ -67,4 +66,4 @@ export const Attribution = z
     ),
     notice: z.string(),
   })
-  .openapi('Attribution', { description: 'Stretches that influenced the network. It does not explain a disease.' })
+  .openapi('Attribution', { description: 'Stretches that influenced the network. They do not explain a disease.' })

@@ -45,7 +45,7 @@ const submitRoute = createRoute({
   summary: 'Request synthetic cines of an ECG',
   description:
     'Draws from the newest version of the ECG. The same version, seed and sampler are the same job, drawn once; ' +
-    'one that failed or was cancelled begins anew.',
+    'a failed or cancelled job restarts.',
   security: needs('cmr:request'),
   middleware: [requireScope('cmr:request'), boundedBody({ maxBytes: 4096, timeoutMs: 10_000 })] as const,
   request: {
@@ -53,7 +53,7 @@ const submitRoute = createRoute({
     body: { required: false, content: { 'application/json': { schema: CmrRequest } } },
   },
   responses: {
-    202: { ...json(CmrJobBody, 'The job, where `Location` says'), headers: z.object({ location: z.string() }) },
+    202: { ...json(CmrJobBody, 'The job. `Location` is its address'), headers: z.object({ location: z.string() }) },
     ...problems,
   },
 })
@@ -94,7 +94,7 @@ const cancelRoute = createRoute({
   security: needs('cmr:request'),
   middleware: requireScope('cmr:request'),
   request: { params: CmrParams },
-  responses: { 200: json(CmrJobBody, 'The job: cancelled, or as it had ended before'), ...problems },
+  responses: { 200: json(CmrJobBody, 'The job: cancelled, or the state in which it had ended before'), ...problems },
 })
 
 const artifactRoute = createRoute({

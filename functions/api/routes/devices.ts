@@ -43,7 +43,7 @@ const associationRoute = (quota: QuotaOptions) =>
       params: z.object({ id: Device }),
       body: { required: true, content: { 'application/json': { schema: Association } } },
     },
-    responses: { 200: json(Associated, 'The association as it now stands'), ...problems },
+    responses: { 200: json(Associated, 'The stored association'), ...problems },
   })
 
 const unidentifiedRoute = createRoute({
@@ -53,7 +53,7 @@ const unidentifiedRoute = createRoute({
   security: needs('ecg:read'),
   middleware: requireScope('ecg:read'),
   request: { query: z.object({ limit: Limit, after: After.optional(), device: Device.optional() }) },
-  responses: { 200: json(UnidentifiedPage, 'A page'), ...problems },
+  responses: { 200: json(UnidentifiedPage, 'One page'), ...problems },
 })
 
 export function deviceRoutes({ associations, results, ehrTenants, sqs, upkeepQueueUrl, ...quota }: DeviceOptions) {

@@ -36,7 +36,7 @@ const listRoute = createRoute({
   security: needs('ecg:read'),
   middleware: requireScope('ecg:read'),
   request: { query: ListQuery },
-  responses: { 200: json(Page, 'A page'), ...problems },
+  responses: { 200: json(Page, 'One page'), ...problems },
 })
 
 const getRoute = createRoute({
@@ -48,7 +48,7 @@ const getRoute = createRoute({
   request: { params: EcgParams, query: EcgQuery },
   responses: {
     200: json(Result, 'The result, byte for byte as it was stored'),
-    202: json(Submitted, 'The ECG is on its way'),
+    202: json(Submitted, 'The ECG has no result yet'),
     304: { description: 'Not modified: the copy of the client is current' },
     ...problems,
   },
@@ -62,7 +62,7 @@ const waveformRoute = createRoute({
   middleware: [requireScope('ecg:read'), etag()] as const,
   request: { params: EcgParams, query: WaveformQuery },
   responses: {
-    200: json(Waveform, 'A piece of the recording'),
+    200: json(Waveform, 'Part of the recording'),
     304: { description: 'Not modified: the copy of the client is current' },
     ...problems,
   },
@@ -75,7 +75,7 @@ const subjectRoute = createRoute({
   security: needs('ecg:read'),
   middleware: requireScope('ecg:read'),
   request: { params: EcgParams },
-  responses: { 200: json(Subject, 'How it came, from which device, and of whom'), ...problems },
+  responses: { 200: json(Subject, 'Origin, device and patient of the ECG'), ...problems },
 })
 
 const deleteRoute = createRoute({
@@ -88,7 +88,7 @@ const deleteRoute = createRoute({
   responses: {
     204: {
       description:
-        'Deleted for every reader at once, and from every store soon after. Only another upload of the file restores it',
+        'Deleted for every reader at once, and from every store within seconds. Only another upload of the file restores it',
     },
     ...problems,
   },

@@ -49,7 +49,7 @@ const eventsRoute = createRoute({
   path: '/v1/events',
   summary: 'Stream new results and the progress of jobs',
   description:
-    'As `text/event-stream` where asked for (events `result` and `cmr`; resumes by `Last-Event-ID`), else one page of what is new since `after`. Without either it begins now.',
+    'With `accept: text/event-stream`: a stream of the events `result` and `cmr`, which resumes by `Last-Event-ID`. Otherwise: one page of the events since `after`. Without a position, both start at the present.',
   security: needs('ecg:read'),
   middleware: requireScope('ecg:read'),
   request: { query: z.object({ after: After.optional() }), headers: z.object({ 'last-event-id': After.optional() }) },

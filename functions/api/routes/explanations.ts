@@ -36,7 +36,7 @@ const modelInputRoute = createRoute({
   middleware: [requireScope('ecg:read'), etag()] as const,
   request: { params: EcgParams },
   responses: {
-    200: json(ModelInput, 'The window, of the leads that the network was shown'),
+    200: json(ModelInput, 'The window, with the leads that the network received'),
     304: { description: 'Not modified: the copy of the client is current' },
     ...problems,
   },
@@ -44,7 +44,7 @@ const modelInputRoute = createRoute({
 
 const answers = {
   200: json(Attribution, 'Which stretches moved the scores'),
-  202: json(Submitted, 'Asked for; ask again'),
+  202: json(Submitted, 'Requested and not ready: repeat the request'),
   ...problems,
 }
 

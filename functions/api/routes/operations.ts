@@ -34,7 +34,7 @@ const readRoute = createRoute({
   description: 'Devices, windows and dead letters are those of the tenant. Waiting messages are those of all tenants.',
   security: needs('ops:read'),
   middleware: requireScope('ops:read'),
-  responses: { 200: json(Operations, 'As it is now'), ...problems },
+  responses: { 200: json(Operations, 'The current state'), ...problems },
 })
 
 const redriveRoute = createRoute({
@@ -46,7 +46,7 @@ const redriveRoute = createRoute({
   security: needs('ops:write'),
   middleware: [requireScope('ops:write'), boundedBody({ maxBytes: 4096, timeoutMs: 10_000 })] as const,
   request: { body: { required: true, content: { 'application/json': { schema: RedriveRequest } } } },
-  responses: { 200: json(Redriven, 'How many were put back'), ...problems },
+  responses: { 200: json(Redriven, 'Number of messages that were put back'), ...problems },
 })
 
 export function operationsRoutes({ list, sqs, drift, queueUrls, alarms, bundle }: OperationsOptions) {

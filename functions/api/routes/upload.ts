@@ -45,7 +45,7 @@ export function uploadRoutes({ intake, limits, parse = parseInline, ...quota }: 
     request: { query: UploadQuery },
     responses: {
       202: {
-        ...json(Submitted, 'On its way; the result will be where `Location` says'),
+        ...json(Submitted, 'Accepted. `Location` is the address of the result'),
         headers: z.object({ location: z.string() }),
       },
       ...problems,

@@ -66,7 +66,7 @@ if (blocks) {
     const long = (100 * ours.filter((ms) => ms >= 120).length) / ours.length
     console.log(`| ${name} | ${ours.length} | ${at(0.5)} ms | ${at(0.1)} to ${at(0.9)} ms | ${long.toFixed(0)}% |`)
   }
-  console.log('\n| complete against incomplete | QRS | cut (95% CI) | on the wrong side | AUROC |')
+  console.log('\n| complete against incomplete | QRS | limit (95% CI) | misclassified | AUROC |')
   console.log('| --- | --- | --- | --- | --- |')
   for (const [side, incomplete, complete] of [
     ['right', 'IRBBB', 'CRBBB'],
