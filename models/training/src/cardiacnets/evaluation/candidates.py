@@ -103,7 +103,7 @@ class Blocks:
         assert learned.blocks is not None, "blocks are stated"
         assert learned.kind is not None, "and so are isolated ones"
         assert real.blocks is not None, "on the other fold too"
-        known = answers_of(screen, learned.millivolt, learned.person)
+        known = self.known = answers_of(screen, learned.millivolt, learned.person)
         self._layer = read_blocks(known.pooled, learned.blocks)
         logits = self._logits(on_real.pooled)
         self._thresholds = [block_threshold(logits[:, i], real.blocks[:, i]) for i in range(len(BLOCKS))]
@@ -163,9 +163,9 @@ class Limiter:
         chances[:, HF] = probability(answers.logits[:, HF], self._hf)
         return np.asarray(chances)
 
-    def flags(self, answers: Answers, person: Array) -> NDArray[np.bool_]:
-        """[n,5]."""
-        shown = self._blocks.shown(answers.pooled)
+    def flags(self, answers: Answers, person: Array, in_blocks: bool = True) -> NDArray[np.bool_]:
+        """[n,5]; without limits of blocks unless `in_blocks`."""
+        shown = self._blocks.shown(answers.pooled) & in_blocks
         limits = np.stack([limits_of(each, person, shown) for each in self._limits], axis=1)
         return np.asarray(self._chances(answers) >= limits)
 

@@ -47,7 +47,7 @@ def read_blocks(tokens: Array, stated: NDArray[np.bool_]) -> nn.Linear:
     return layer.requires_grad_(False)
 
 
-def block_threshold(logit: Array, stated: NDArray[np.bool_]) -> float:
-    """The highest logit at which `FOUND` of the ECGs with the block are found."""
+def block_threshold(logit: Array, stated: NDArray[np.bool_], found: float = FOUND) -> float:
+    """The highest logit at which this share of the ECGs with the block are found."""
     falling = np.sort(logit[stated])[::-1]
-    return float(falling[math.ceil(round(FOUND * len(falling), 6)) - 1])
+    return float(falling[math.ceil(round(found * len(falling), 6)) - 1])
