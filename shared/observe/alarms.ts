@@ -39,7 +39,7 @@ export const THRESHOLDS = {
     threshold: 30,
     minutes: 15,
     periods: 2,
-    why: 'the model card flags 1% of ECGs like the training data, and 10% of the most foreign data set tried',
+    why: 'the model card flags 0.2% of ECGs like the training data, and 4% of the most foreign data set tried',
   },
   'score-drift': {
     threshold: 0.25,
