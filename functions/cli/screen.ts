@@ -52,7 +52,7 @@ async function screenFiles(names: readonly string[], options: ScreenOptions): Pr
   const output = outputFor(options, isAlone)
   let failed: number = EXIT.ok
   let isAnyRefused = false
-  let passedOver = 0
+  const passedOver: string[] = []
   const screen = async (path: string) => {
     const recording = await readRecording(path, readOptions(options))
     return screenRecording(screener, preparer, options.person ? recording : anonymous(recording))
@@ -68,7 +68,7 @@ async function screenFiles(names: readonly string[], options: ScreenOptions): Pr
       }
       const { error } = screened
       if (isFound && error instanceof CodedError && error.code === 'format-unknown') {
-        passedOver++
+        passedOver.push(path)
         continue
       }
       failed ||= reportError(error, path)
@@ -79,8 +79,16 @@ async function screenFiles(names: readonly string[], options: ScreenOptions): Pr
     await screener.release()
   }
   await output.end()
-  if (passedOver > 0) process.stderr.write(`${passedOver} of ${files.length} files are not ECGs and were skipped\n`)
+  if (passedOver.length > 0) process.stderr.write(`${passedOver.length} of ${files.length} ${listOf(passedOver)}\n`)
   return failed || (isAnyRefused ? EXIT.refused : EXIT.ok)
+}
+
+/** Names of skipped files that are shown. */
+const MAX_NAMES = 10
+
+function listOf(paths: readonly string[]): string {
+  const more = paths.length > MAX_NAMES ? ` and ${paths.length - MAX_NAMES} more` : ''
+  return `files are not ECGs and were skipped: ${paths.slice(0, MAX_NAMES).join(', ')}${more}`
 }
 
 /** Writes the output of each file at once; nothing is kept. */

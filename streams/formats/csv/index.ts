@@ -31,14 +31,18 @@ import { gainOfFacts, personOfFacts, rateOfFacts, startOfFacts } from './facts.t
 import { findLayout, type Layout } from './layout.ts'
 import { isMovesense, movesenseUnit, rateOfPackets } from './movesense.ts'
 import { type Rows, readRows } from './rows.ts'
+import { isTable } from './table.ts'
 import { timeOf } from './timing.ts'
 
 export const csv: Format = {
   name: 'csv',
   detects(bytes) {
     const isCut = bytes.length > SNIFFED_BYTES
-    const text = decodeAnyText(bytes.subarray(0, SNIFFED_BYTES), isCut)
-    return text !== undefined && findLayout(isCut ? text.slice(0, text.lastIndexOf('\n')) : text) !== undefined
+    const decoded = decodeAnyText(bytes.subarray(0, SNIFFED_BYTES), isCut)
+    if (decoded === undefined) return false
+    const text = isCut ? decoded.slice(0, decoded.lastIndexOf('\n')) : decoded
+    const layout = findLayout(text)
+    return layout !== undefined && isTable(text, layout)
   },
   parse: (main, _others, options) => parse(main, options),
 }

@@ -17,6 +17,8 @@ export interface Layout {
   /** Units of the columns from the row below the header; empty without one. */
   readonly units: readonly string[]
   readonly columns: number
+  /** Lines before the first row that are neither facts, comments nor the header row. */
+  readonly wordsAbove: number
   /** The cells of the first row. */
   readonly first: readonly string[]
   /** Line number of the first row, from 1. */
@@ -79,6 +81,7 @@ function readLines(lines: readonly Line[], delimiter: string, quote: string): La
     splitLine(delimiter === ' ' ? text.trim().replace(/ +/g, ' ') : text, delimiter, quote)
   const facts = new Map<FactName, string>()
   let before: readonly string[] = []
+  let wordsAbove = 0
   for (const [index, { text }] of lines.entries()) {
     const isComment = /^\s*[#%]/.test(text)
     const content = isComment ? text.trimStart().slice(1) : text
@@ -90,13 +93,19 @@ function readLines(lines: readonly Line[], delimiter: string, quote: string): La
     }
     const cells = split(content)
     const names = !isComment && cells.some((cell) => leadOfHeading(cell) !== undefined) ? cells : undefined
-    if (names !== undefined) return below(lines, index + 1, { facts, delimiter, quote, header: names, split })
+    const known = { facts, delimiter, quote, wordsAbove }
+    if (names !== undefined) return below(lines, index + 1, { ...known, header: names, split })
     if (!isComment && startsData(lines, index, before, split)) {
       // Apple's lines before the data are not headers, although a spreadsheet gives each line the same number of cells.
       const isHeader = !facts.has('lead') && (before.length === cells.length || isPadded(before, cells))
-      return atLine(lines, index, { facts, delimiter, quote, header: isHeader ? before : [], units: [], first: cells })
+      if (isHeader && before.length > 0)
+        return atLine(lines, index, { ...known, wordsAbove: wordsAbove - 1, header: before, units: [], first: cells })
+      return atLine(lines, index, { ...known, header: [], units: [], first: cells })
     }
-    if (cells.some((cell) => cell !== '')) before = cells
+    if (cells.some((cell) => cell !== '')) {
+      before = cells
+      if (!isComment) wordsAbove++
+    }
   }
   return undefined
 }
@@ -105,7 +114,7 @@ function readLines(lines: readonly Line[], delimiter: string, quote: string): La
 const isPadded = (header: readonly string[], cells: readonly string[]) =>
   header.length > 1 && Math.abs(header.length - cells.length) === 1 && (header.at(-1) === '' || cells.at(-1) === '')
 
-interface Known extends Pick<Layout, 'facts' | 'delimiter' | 'quote' | 'header'> {
+interface Known extends Pick<Layout, 'facts' | 'delimiter' | 'quote' | 'header' | 'wordsAbove'> {
   readonly split: (line: string) => readonly string[]
 }
 

@@ -124,7 +124,7 @@ function oddity(
 const isNumber = (value: number | undefined) => value !== undefined && !Number.isNaN(value)
 
 /** Collapses runs of blanks, and removes those at the start of a line. */
-function singleBlanks(text: string): string {
+export function singleBlanks(text: string): string {
   return text.replace(/ +/g, ' ').replace(/(^|\n|\r) /g, '$1')
 }
 

@@ -14,7 +14,8 @@ beforeAll(async () => {
   await mkdir(join(folder, 'ward/a'), { recursive: true })
   for (const name of ['virtual-ecg.hea', 'virtual-ecg.dat'])
     await copyFile(join(dirname(DEMO), name), join(folder, 'ward/a', name))
-  await writeFile(join(folder, 'ward/README.md'), '# no ECG\n')
+  await copyFile(resolve(MAIN, '../../../README.md'), join(folder, 'ward/README.md'))
+  await copyFile(resolve(MAIN, '../screen.ts'), join(folder, 'ward/screen.ts'))
   await writeFile(join(folder, 'list.txt'), `${DEMO}\r\n\nnowhere.csv\n`)
 })
 
@@ -33,7 +34,9 @@ describe('cardiacnets screen', { timeout: 120_000 }, () => {
 
     expect(code).toBe(0)
     expect(JSON.parse(stdout)).toMatchObject([{ file: join('ward', 'a', 'virtual-ecg.hea'), status: 'screened' }])
-    expect(stderr).toContain('1 of 2 files are not ECGs')
+    expect(stderr).toContain(
+      `2 of 3 files are not ECGs and were skipped: ${join('ward', 'README.md')}, ${join('ward', 'screen.ts')}\n`,
+    )
   })
 
   it('accepts a list, and writes a line as each file is done', async () => {

@@ -1,3 +1,4 @@
+import { globSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -50,13 +51,35 @@ describe('readRecording', () => {
   })
 })
 
+const ROOT = join(import.meta.dirname, '../../..')
+const text = (content: string) => ({ name: 'notes.txt', bytes: Buffer.from(content) })
+
 describe('parseRecording', () => {
   test.each([
     ['none', []],
     ['random bytes', [{ name: 'x.hea', bytes: Buffer.from([1, 2, 0, 255, 254]) }]],
     ['prose', [{ name: 'x.csv', bytes: Buffer.from('Dear all,\nplease find attached\n') }]],
+    ['prose with a lead name', [text('Please read lead I, II\nand V1,\n2 of 3 are noisy\n\nThank you,\n5\n')]],
+    ['a line of a header row in prose', [text('# Leads\n\nI, II\n1, 2\nare the first two,\nand V1\nis the third.\n')]],
+    ['source code', [text('for (let i = 0; i < 3; i++) {\n  add(i, 1)\n}\nconst sizes = [\n  1,\n  2,\n]\n')]],
+    ['JSON with a number per line', [text('[\n  1,\n  2,\n  3,\n  4\n]\n')]],
   ])('refuses files of no known format (%s)', (_, files) => {
     expect(codedError(() => parseRecording(files)).code).toBe('format-unknown')
+  })
+
+  test('takes no document or source file of this repository for an ECG', () => {
+    const names = [
+      '*.md',
+      'docs/**/*.md',
+      'test/fixtures/**/*.{md,ts}',
+      '{console/src/ecg,streams/mqtt}/**/*.{ts,tsx,proto}',
+    ]
+    const files = globSync(names, { cwd: ROOT }).map((name) => ({ name, bytes: readFileSync(join(ROOT, name)) }))
+
+    const codes = files.map((file) => [file.name, codedError(() => parseRecording([file])).code])
+
+    expect(codes.length).toBeGreaterThan(80)
+    expect(codes.filter(([, code]) => code !== 'format-unknown')).toEqual([])
   })
 
   test('refuses empty files', () => {
