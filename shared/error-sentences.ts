@@ -77,6 +77,8 @@ export const ERROR_SENTENCES: Readonly<Record<string, string>> = {
   'limit-exceeded':
     'A limit was reached[: {field}]. Wait for the time in Retry-After, or raise the limit in the site’s configuration.',
   'correction-expired': 'The samples arrived too late to correct the result[: {field}]. The result is unchanged.',
+  'association-rejected':
+    'The archive[ at {address}] answers, but rejects the association[: {why}]. Use the AE titles that it is configured with: its own (called) and ours (calling).',
   'delivery-refused': 'The receiver rejected the delivery[: {field}]. Check its log, then send it again.',
   'disk-full': 'The disk is full[: {file} of {folder}][ ({field})]. Free some space. Acknowledged data is kept.',
   'data-corrupt':

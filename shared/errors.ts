@@ -68,6 +68,8 @@ export const ERROR_KINDS = {
   // The bedside gateway.
   'disk-full': { ...internal, status: 507 },
   'delivery-refused': { ...badInput, status: 502 },
+  // The DICOM archive answers, but accepts nothing from us until somebody corrects the AE titles: retried.
+  'association-rejected': { status: 502, exitCode: 2, permanent: false },
   // Data files, and the ports that servers listen on.
   'data-corrupt': misconfigured,
   'data-in-use': misconfigured,

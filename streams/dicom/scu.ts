@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs'
 import dimse from 'dcmjs-dimse'
 import { CodedError } from '../../shared/errors.ts'
 import { writePart10 } from './part10.ts'
+import { type Rejection, rejected } from './rejection.ts'
 
 const { Client, Dataset, log, requests } = dimse
 
@@ -26,7 +27,7 @@ const EXPLICIT_LITTLE_ENDIAN = '1.2.840.10008.1.2.1'
 
 /**
  * Sends a C-ECHO.
- * @throws CodedError `unavailable` when there is no answer or the association is refused
+ * @throws CodedError `unavailable` when there is no answer, and those of `rejected`
  */
 export async function echo(peer: DicomPeer): Promise<void> {
   await send(peer, new requests.CEchoRequest())
@@ -36,7 +37,7 @@ export async function echo(peer: DicomPeer): Promise<void> {
  * Sends a file by C-STORE.
  * @returns the peer's status: 0 for success, 0xBxxx for a warning
  * @throws CodedError `payload-malformed`, `field-invalid` for an unusable file, `delivery-refused` with the status of a failure,
- * `unavailable` when there is no answer or the association is refused
+ * `unavailable` when there is no answer, and those of `rejected`
  */
 export async function storeFile(peer: DicomPeer, path: string): Promise<number> {
   const dataset = Dataset.fromFile(path)
@@ -73,7 +74,7 @@ function send(peer: DicomPeer, request: InstanceType<typeof requests.CEchoReques
     })
     client.addRequest(request)
     client.on('networkError', unreachable)
-    client.on('associationRejected', unreachable)
+    client.on('associationRejected', (answer: Rejection) => reject(rejected(answer, address)))
     client.on('closed', () => {
       if (status === undefined) unreachable()
       else if (status === 0 || status >> 12 === 0xb) resolve(status)

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import dimse from 'dcmjs-dimse'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { sentenceOf } from '../../../shared/error-sentences.ts'
 import { CodedError } from '../../../shared/errors.ts'
 import { serveDicom } from '../../../streams/dicom/scp.ts'
 import { echo, storeFile, stow } from '../../../streams/dicom/scu.ts'
@@ -203,6 +204,44 @@ describe('the DICOM listener', () => {
 
     expect(report.ReferencedSOPSequence).toMatchObject([reference(uid)])
     expect(report.FailedSOPSequence).toMatchObject([{ ...reference('1.2.3.9'), FailureReason: 0x0112 }])
+  })
+})
+
+describe('the C-ECHO and C-STORE client', () => {
+  const at = { host: '127.0.0.1', calling: 'CARDIACNETS', called: 'CARDIACNETS' }
+
+  it.each([
+    ['calling', { calling: 'STRANGER' }, 'it does not know our AE title (calling)'],
+    ['called', { called: 'PACS' }, 'it has another AE title (called)'],
+  ])('says that the %s AE title was rejected', async (_, titles, why) => {
+    const peer = { ...at, port: door.port, ...titles }
+
+    for (const refused of [echo(peer), storeFile(peer, fileOf('ecg.dcm'))]) {
+      const error = await refused.catch((caught: unknown) => caught)
+      expect(error).toMatchObject({ code: 'association-rejected', kind: { exitCode: 2, permanent: false } })
+      expect(sentenceOf(error as CodedError)).toBe(
+        `The archive at 127.0.0.1:${door.port} answers, but rejects the association: ${why}. Use the AE titles that it is configured with: its own (called) and ours (calling).`,
+      )
+    }
+  })
+
+  it.each([
+    ['for good without a reason', [1, 1, 1], 'association-rejected', 'it gives no reason'],
+    ['for good with an unknown reason', [1, 1, 9], 'association-rejected', 'source 1, reason 9'],
+    ['for now', [2, 3, 1], 'unavailable', 'it is busy'],
+  ])('reports an association that is rejected %s', async (_, answer, code, why) => {
+    const server = createTcpServer((socket) => {
+      socket.on('error', () => {})
+      socket.once('data', () => socket.write(Buffer.from([3, 0, 0, 0, 0, 4, 0, ...answer])))
+    }).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+
+    await expect(echo({ ...at, port: portOf(server) })).rejects.toMatchObject({ code, detail: { why } })
+    server.close()
+  })
+
+  it('says that nothing answers', async () => {
+    await expect(echo({ ...at, port: await freePort() })).rejects.toMatchObject({ code: 'unavailable' })
   })
 })
 
