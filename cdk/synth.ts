@@ -4,7 +4,7 @@
  * @module
  */
 import { join, parse, relative } from 'node:path'
-import { parseArgs } from 'node:util'
+import { Command } from 'commander'
 import { createApp } from './app.ts'
 import {
   bundleFunctions,
@@ -19,15 +19,13 @@ import { checkRules } from './constructs/nag.ts'
 import { exampleSites, readSite } from './site.ts'
 import { STACK_NAME } from './stack-name.ts'
 
-const { values } = parseArgs({
-  options: {
-    outdir: { type: 'string', default: 'cdk.out' },
-    /** An example's name, or a file. */
-    site: { type: 'string' },
-    /** For this machine instead of Lambda. */
-    host: { type: 'boolean', default: false },
-  },
-})
+const values = new Command('npm run synth --')
+  .description('Writes the cloud assembly of every example site, offline, and prints the size of each function.')
+  .option('--outdir <folder>', 'where to write', 'cdk.out')
+  .option('--site <name|file>', 'only this site: an example of cdk/sites, or a file')
+  .option('--host', 'for this machine instead of Lambda')
+  .parse()
+  .opts<{ outdir: string; site?: string; host?: true }>()
 
 if (values.host) createApp({ outdir: values.outdir, target: hostTarget(), synthesisImage: 'this-machine' }).synth()
 else synthesizeSites(values.site === undefined ? exampleSites() : [values.site])

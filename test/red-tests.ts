@@ -22,6 +22,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, relative, resolve } from 'node:path'
+import { Command } from 'commander'
 
 const ROOT = resolve(import.meta.dirname, '..')
 const LIST = join(import.meta.dirname, 'red-tests.txt')
@@ -68,7 +69,10 @@ interface Report {
   }[]
 }
 
-const wanted = process.argv.slice(2)
+const { args: wanted } = new Command('npm run red-tests --')
+  .description('Checks that the tests of test/red-tests.txt fail on the commit before their issue.')
+  .argument('[item...]', 'items of the list, e.g. 13-A2 (default: all)')
+  .parse()
 const all = readList(readFileSync(LIST, 'utf8'))
 const list = all.filter(({ item }) => wanted.length === 0 || wanted.includes(item))
 const faults = [

@@ -5,6 +5,7 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
+import { Command } from 'commander'
 
 const ROOT = resolve(import.meta.dirname, '..')
 const FOLDER = join(ROOT, 'docs/regulatory')
@@ -115,11 +116,10 @@ function chaiCard(): string {
 }
 
 if (import.meta.main) {
-  const [file] = process.argv.slice(2)
-  if (file === undefined || file.startsWith('-')) {
-    console.error('usage: npm run -s trace -- RESULTS.json (docs/regulatory/README.md)')
-    process.exit(2)
-  }
+  const [file] = new Command('npm run trace --')
+    .description('Writes the trace matrix and the model card of docs/regulatory (see its README.md).')
+    .argument('<results>', 'JSON report of vitest')
+    .parse().processedArgs as [string] // as: the argument is required
   const write = (name: string, text: string) => {
     writeFileSync(join(FOLDER, name), text)
     console.log(relative(ROOT, join(FOLDER, name)))

@@ -9,6 +9,7 @@ import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rm
 import { isBuiltin } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join, posix, resolve } from 'node:path'
+import { Argument, Command } from 'commander'
 import { buildSync } from 'esbuild'
 import { SHIPPED_BUNDLE } from '../../shared/inference/active-bundle.ts'
 import { codeVersion } from '../../shared/version.ts'
@@ -141,8 +142,10 @@ export function buildGatewayArchive(folder: string, architecture: GatewayArchite
 }
 
 if (import.meta.main) {
-  const wanted = process.argv[2]
-  const architectures = ARCHITECTURES.filter((each) => wanted === undefined || wanted === each)
-  if (architectures.length === 0) throw new Error(`the architecture is one of ${ARCHITECTURES.join(', ')}`)
+  const { args } = new Command('npm run gateway-archive --')
+    .description('Builds the archive of the gateway for an architecture, or for each, in dist/.')
+    .addArgument(new Argument('[architecture]').choices(ARCHITECTURES))
+    .parse()
+  const architectures = ARCHITECTURES.filter((each) => args.length === 0 || args.includes(each))
   for (const architecture of architectures) console.log(buildGatewayArchive(join(ROOT, 'dist'), architecture))
 }

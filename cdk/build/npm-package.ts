@@ -3,8 +3,11 @@
  * source file becomes one JavaScript file at the same path, together with the files that the sources read.
  * @module
  */
+
+import { execFileSync } from 'node:child_process'
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, posix, resolve } from 'node:path'
+import { Command } from 'commander'
 import { buildSync, type Metafile, transformSync } from 'esbuild'
 import { SHIPPED_BUNDLE } from '../../shared/inference/active-bundle.ts'
 import { codeVersion } from '../../shared/version.ts'
@@ -121,4 +124,10 @@ function write(path: string, content: string | Uint8Array): void {
   writeFileSync(path, content)
 }
 
-if (import.meta.main) buildPackage(join(ROOT, 'dist'))
+if (import.meta.main) {
+  new Command('npm run package --')
+    .description('Builds the npm package of the command line in dist/ and packs it.')
+    .parse()
+  buildPackage(join(ROOT, 'dist'))
+  execFileSync('npm', ['pack', './dist'], { cwd: ROOT, stdio: 'inherit', shell: process.platform === 'win32' })
+}

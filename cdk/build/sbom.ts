@@ -6,6 +6,7 @@
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { Command } from 'commander'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 const OUT = join(ROOT, 'sbom')
@@ -13,6 +14,10 @@ const OUT = join(ROOT, 'sbom')
 interface Sbom {
   readonly components: readonly unknown[]
 }
+
+new Command('npm run sbom --')
+  .description('Writes the components of this product as CycloneDX 1.5 to sbom/, from the lock files.')
+  .parse()
 
 mkdirSync(OUT, { recursive: true })
 write('npm', ROOT, 'npm', ['sbom', '--sbom-format', 'cyclonedx', '--package-lock-only'])

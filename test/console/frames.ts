@@ -4,16 +4,21 @@
  * `--scene first` for the first ECG.
  * @module
  */
-import { parseArgs } from 'node:util'
+import { Command } from 'commander'
 import { hasBrowser, launchBrowser, NO_BROWSER } from './helpers/chromium.ts'
 import { firstPaint } from './helpers/first-paint.ts'
 import { quantile } from './helpers/frames.ts'
 import { measure, SCENES } from './helpers/scenes.ts'
 import { screened, startConsoleStack } from './helpers/stack.ts'
 
-const { values: options } = parseArgs({
-  options: { scene: { type: 'string', default: '' }, steps: { type: 'string', default: '300' } },
-})
+const options = new Command('npm run console:frames --')
+  .description(
+    'Prints the figures of docs/console.md: work per frame, and the time to the first ECG. Takes some minutes.',
+  )
+  .option('--scene <part>', 'only the scenes whose name contains this; `first` for the first ECG', '')
+  .option('--steps <n>', 'steps of a scene', '300')
+  .parse()
+  .opts<{ scene: string; steps: string }>()
 if (!hasBrowser) {
   console.error(`nothing to measure${NO_BROWSER}`)
   process.exit(2)

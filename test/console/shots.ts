@@ -6,7 +6,7 @@
  */
 import { mkdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { parseArgs } from 'node:util'
+import { Command } from 'commander'
 import type { Page } from 'playwright-core'
 import { readRecording } from '../../streams/formats/index.ts'
 import { streamRecording } from '../../streams/mqtt/device.ts'
@@ -14,10 +14,15 @@ import { DeviceLink } from '../../streams/mqtt/device-link.ts'
 import { launchBrowser } from './helpers/chromium.ts'
 import { demoFiles, screened, startConsoleStack } from './helpers/stack.ts'
 
-const { values: options } = parseArgs({
-  options: { all: { type: 'string' }, language: { type: 'string' }, only: { type: 'string' }, in: { type: 'string' } },
-})
-const { all, language = 'en-GB', only } = options
+const options = new Command('npm run console:shots --')
+  .description('Takes the pictures of docs/console.md, of a local stack with the demo ECG.')
+  .option('--all <folder>', 'each view in three sizes and two themes, into this folder')
+  .option('--only <names>', 'only these views, separated by commas')
+  .option('--in <size-theme>', 'only this size and theme, e.g. phone-dark')
+  .option('--language <tag>', 'language of the page', 'en-GB')
+  .parse()
+  .opts<{ all?: string; only?: string; in?: string; language: string }>()
+const { all, language, only } = options
 const OUT = resolve(all ?? join(import.meta.dirname, '../../docs/console'))
 const SIZES = {
   desktop: { width: 1440, height: 900 },

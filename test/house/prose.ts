@@ -5,6 +5,7 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { Command } from 'commander'
 
 /** Made by a program from descriptions of the API, one line each; and the patterns themselves. */
 const EXEMPT = [':!streams/client/schema.ts', ':!test/house/prose.ts']
@@ -180,7 +181,10 @@ if (process.argv[1] === import.meta.filename) {
     execFileSync('git', ['ls-files', '--', ...globs, ...EXEMPT], { cwd: root, encoding: 'utf8' })
       .split('\n')
       .filter(Boolean)
-  const chosen = process.argv.slice(2)
+  const { args: chosen } = new Command('npm run lint:prose --')
+    .description('Finds words and sentences that are not plain in Markdown, comments and names of tests.')
+    .argument('[file...]', 'Markdown files (default: all tracked files)')
+    .parse()
   const findings = [
     ...(chosen.length > 0 ? chosen : tracked('*.md')).map((file) => [file, proseFindings] as const),
     ...(chosen.length > 0 ? [] : tracked('*.ts', '*.tsx')).map((file) => [file, commentFindings] as const),

@@ -8,6 +8,7 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { Command } from 'commander'
 import { checkSync } from 'recheck'
 import { parseSync } from 'vite'
 
@@ -70,8 +71,14 @@ export function prove(literal: string): string {
 export const readVerdicts = (): Readonly<Record<string, string>> => JSON.parse(readFileSync(VERDICTS, 'utf8'))
 
 if (import.meta.main) {
-  const isKept = process.argv.includes('--new')
-  const known = isKept ? readVerdicts() : {}
+  const options = new Command('npm run regular-expressions --')
+    .description(
+      'Proves that every regular expression of the source is linear, and writes test/security/regular-expressions.json.',
+    )
+    .option('--new', 'prove only those without a verdict')
+    .parse()
+    .opts<{ new?: true }>()
+  const known = options.new ? readVerdicts() : {}
   const literals = [...new Set(findExpressions().flatMap(({ text, isBuilt }) => (isBuilt ? [] : [text])))].toSorted()
   const verdicts = literals.map((literal) => [literal, known[literal] ?? prove(literal)] as const)
   writeFileSync(VERDICTS, `${JSON.stringify(Object.fromEntries(verdicts), null, 2)}\n`)

@@ -7,10 +7,15 @@ import { createHash } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import openapiTS, { astToString } from 'openapi-typescript'
 
+const input = await text(process.stdin)
+if (process.argv.includes('--help')) {
+  console.log('Usage: npm run client --\n\nWrites the types of the client from the OpenAPI document of the API.')
+  process.exit(0)
+}
+const { default: openapiTS, astToString } = await import('openapi-typescript')
 const folder = process.argv[2] ?? join(import.meta.dirname, '..')
-const document = `${(await text(process.stdin)).trim()}\n`
+const document = `${input.trim()}\n`
 const sha256 = createHash('sha256').update(document).digest('hex')
 const types = astToString(await openapiTS(document, { defaultNonNullable: false, exportType: true }))
 await writeFile(join(folder, 'openapi.json'), document)

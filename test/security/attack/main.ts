@@ -3,14 +3,18 @@
  * `--only KIND` makes the attacks of one kind. Exit code 1 where one succeeds.
  * @module
  */
-import { parseArgs } from 'node:util'
+import { Command } from 'commander'
 import { type Judged, judge } from './attack.ts'
 import { ATTACKS } from './index.ts'
 import { SIZES, startWorld } from './world.ts'
 
-const { values } = parseArgs({
-  options: { json: { type: 'boolean' }, short: { type: 'boolean' }, only: { type: 'string' } },
-})
+const values = new Command('npm run attack --')
+  .description('Attacks the local stack and prints what came of it. Exit code 1 when an attack succeeds.')
+  .option('--json', 'print one JSON document')
+  .option('--short', 'send less, as CI does')
+  .option('--only <kind>', 'only the attacks of one kind')
+  .parse()
+  .opts<{ json?: true; short?: true; only?: string }>()
 const wanted = ATTACKS.filter(({ kind }) => kind === (values.only ?? kind))
 if (wanted.length === 0) {
   console.error(`no attack is of the kind ${values.only}: ${[...new Set(ATTACKS.map(({ kind }) => kind))].join(', ')}`)

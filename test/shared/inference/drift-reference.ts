@@ -5,6 +5,7 @@
  */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { Command } from 'commander'
 import { screenRecording } from '../../../functions/cli/screen-recording.ts'
 import type { Recording } from '../../../shared/domain/recording.ts'
 import { SHIPPED_BUNDLE } from '../../../shared/inference/active-bundle.ts'
@@ -28,6 +29,10 @@ function recordingOf({ rateHz, leads }: PackedEcg): Recording {
     leads: [...leads].map(([name, signal]) => ({ name, gainUv: GAIN_UV, samples: Int32Array.from(signal, toSteps) })),
   }
 }
+
+new Command('npm run drift-reference --')
+  .description('Makes the drift reference of the shipped bundle, from PTB-XL fold 8.')
+  .parse()
 
 const bundle = await readBundle(SHIPPED_BUNDLE, CARDIACNETS_V1.name)
 const screener = await Screener.load(bundle)

@@ -4,16 +4,23 @@
  * bundle branch blocks in PTB-XL (40 s).
  * @module
  */
-import { parseArgs } from 'node:util'
+import { Command } from 'commander'
 import { quantile } from '../../../shared/statistics.ts'
 import { blockQrs, separation } from '../../helpers/block-qrs.ts'
 import { hasData, NO_DATA } from '../../helpers/data-folder.ts'
 import { EDGES, median, studyDelineation, virtualErrors, WAVE_NAMES } from '../../helpers/delineation-study.ts'
 import { healthyQrs } from '../../helpers/healthy-qrs.ts'
 
-const { virtual, healthy, blocks } = parseArgs({
-  options: { virtual: { type: 'string' }, healthy: { type: 'boolean' }, blocks: { type: 'boolean' } },
-}).values
+const { virtual, healthy, blocks } = new Command('npm run delineation-table --')
+  .description('Prints the tables of docs/delineation.md. Takes half a minute.')
+  .option(
+    '--virtual <folder>',
+    'the table of the virtual cohort, from the output of `python -m cardiacnets.cli.boundaries`',
+  )
+  .option('--healthy', 'the table of healthy people in PTB-XL')
+  .option('--blocks', 'the table of bundle branch blocks in PTB-XL')
+  .parse()
+  .opts<{ virtual?: string; healthy?: true; blocks?: true }>()
 const VIRTUAL_NAMES = { qrs: 'QRS, 3% of the peak', qrsVisible: 'QRS, the standard', qt: 'QT' } as const
 if (virtual !== undefined) {
   console.log('| interval | people | median error | median absolute error | within ±10 ms |')

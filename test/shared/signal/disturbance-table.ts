@@ -3,6 +3,7 @@
  * leads disturbed, through gate, chain and the shipped bundle. Wrongly answered: another set of flags than the same ECG gets undisturbed.
  * @module
  */
+import { Command } from 'commander'
 import { MISSING_SAMPLE } from '../../../shared/domain/recording.ts'
 import type { Waveform } from '../../../shared/domain/waveform.ts'
 import { cutWindow } from '../../../shared/domain/window.ts'
@@ -67,6 +68,8 @@ const DISTURBANCES: readonly (readonly [string, Disturb])[] = [
   ['a tenth as large', (mv) => mv.map((value) => value / 10)],
   ['ten times as large', (mv) => mv.map((value) => value * 10)],
 ]
+
+new Command('npm run disturbance-table --').description('Prints how the service answers to disturbed ECGs.').parse()
 
 if (!hasData) {
   console.error(`nothing to measure${NO_DATA}`)

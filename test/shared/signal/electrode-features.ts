@@ -5,13 +5,20 @@
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { Command } from 'commander'
 import { beatParts, FEATURES } from '../../../shared/signal/electrodes.ts'
 import { BeatAverager } from '../../../shared/signal/median-beat.ts'
 import { RPeakDetector, windowPeaks } from '../../../shared/signal/r-peaks.ts'
 import { Resampler } from '../../../shared/signal/resample.ts'
 import { packedEcgs } from '../../helpers/data-folder.ts'
 
-const [directory = '.', ...folds] = process.argv.slice(2)
+const {
+  args: [directory = '.', ...folds],
+} = new Command('npm run electrode-features --')
+  .description('Writes what the electrode network learns from: the median beats of PTB-XL.')
+  .argument('[folder]', 'where to write (default: here)')
+  .argument('[fold...]', 'folds of PTB-XL (default: 1 to 9)')
+  .parse()
 const [sourceHz, rateHz] = [100, 500]
 const resampler = new Resampler(sourceHz, rateHz)
 const averager = new BeatAverager(rateHz, 10 * rateHz)

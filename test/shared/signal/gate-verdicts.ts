@@ -5,6 +5,7 @@
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { Command } from 'commander'
 import { CARDIACNETS_V1 } from '../../../shared/signal/profile.ts'
 import { WindowPreparer } from '../../../shared/signal/window-preparer.ts'
 import { packedEcgs } from '../../helpers/data-folder.ts'
@@ -13,9 +14,13 @@ const OUT = join(import.meta.dirname, '../../../models/training/reports/gate')
 /** The pack counts in 5 µV; what is derived from I and II has halves of that. */
 const GAIN_UV = 2.5
 
+const { args: folds } = new Command('npm run gate-verdicts --')
+  .description('Writes which ECGs of a PTB-XL fold the service refuses or withholds, to models/training/reports/gate.')
+  .argument('<fold...>', 'folds of PTB-XL')
+  .parse()
 const preparer = new WindowPreparer(CARDIACNETS_V1)
 mkdirSync(OUT, { recursive: true })
-for (const fold of process.argv.slice(2).map(Number)) {
+for (const fold of folds.map(Number)) {
   const refused: number[] = []
   const withheld: number[] = []
   let ecgs = 0

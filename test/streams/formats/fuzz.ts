@@ -6,7 +6,7 @@
  */
 import { fork } from 'node:child_process'
 import { availableParallelism, cpus } from 'node:os'
-import { parseArgs } from 'node:util'
+import { Command } from 'commander'
 import fc from 'fast-check'
 import { FORMAT_NAMES } from '../../../streams/formats/index.ts'
 import { hasData, NO_DATA } from '../../helpers/data-folder.ts'
@@ -30,13 +30,15 @@ interface Report {
   readonly failure?: string | undefined
 }
 
-const { values } = parseArgs({
-  options: {
-    runs: { type: 'string', default: '10000' },
-    seed: { type: 'string', default: String(Date.now() % 1_000_000) },
-    format: { type: 'string' },
-  },
-})
+const values = new Command('npm run fuzz-formats --')
+  .description(
+    'Damages samples of each format and prints how reading them ended. Exit code 1 when something else than a recording or a coded error came out.',
+  )
+  .option('--runs <n>', 'damaged files', '10000')
+  .option('--seed <n>', 'of the damage', String(Date.now() % 1_000_000))
+  .option('--format <name>', 'only this format')
+  .parse()
+  .opts<{ runs: string; seed: string; format?: string }>()
 const seed = Number(values.seed)
 const samples = [...ownSamples(), ...(hasData ? zooSamples() : [])].filter(({ format }) =>
   FORMAT_NAMES.includes(format),

@@ -6,6 +6,7 @@
  */
 import { execFileSync } from 'node:child_process'
 import { resolve } from 'node:path'
+import { Command } from 'commander'
 import * as z from 'zod'
 import { readRecording } from '../../../streams/formats/index.ts'
 import { dataPath, hasData, NO_DATA } from '../../helpers/data-folder.ts'
@@ -45,6 +46,12 @@ async function row(each: WildFile): Promise<string> {
   const names = leads.length === 12 ? '12' : leads.map(({ name }) => name).join(', ')
   return `| ${[file, names, rateHz, verdict, warnings.map(({ code }) => code).join(', ')].join(' | ')} |`
 }
+
+new Command('npm run wild-table --')
+  .description(
+    'Prints the table of docs/formats.md for ../shared/data/wild. Exit code 1 when a file is not read as it is meant.',
+  )
+  .parse()
 
 if (!hasData) {
   console.error(`nothing to read${NO_DATA}`)

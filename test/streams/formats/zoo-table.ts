@@ -6,6 +6,7 @@
 import { execFileSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { Command } from 'commander'
 import * as z from 'zod'
 import { sampleCount } from '../../../shared/domain/recording.ts'
 import { readRecording } from '../../../streams/formats/index.ts'
@@ -62,6 +63,12 @@ function verdict({ status, quality, error }: Entry): string {
   }
   return status === 'refused' ? `refused: ${quality!.reasons.join(', ')}` : status!
 }
+
+new Command('npm run zoo-table --')
+  .description(
+    'Prints the table of docs/formats.md for ../shared/data/format_zoo. Exit code 1 when a file ends in something else than a result, a refusal or a coded error.',
+  )
+  .parse()
 
 if (!hasData) {
   console.error(`nothing to read${NO_DATA}`)
