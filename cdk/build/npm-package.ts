@@ -125,9 +125,15 @@ function write(path: string, content: string | Uint8Array): void {
 }
 
 if (import.meta.main) {
-  new Command('npm run package --')
+  const { packDestination } = new Command('npm run package --')
     .description('Builds the npm package of the command line in dist/ and packs it.')
+    .option('--pack-destination <folder>', 'where to write the packed file', ROOT)
     .parse()
+    .opts<{ packDestination: string }>()
   buildPackage(join(ROOT, 'dist'))
-  execFileSync('npm', ['pack', './dist'], { cwd: ROOT, stdio: 'inherit', shell: process.platform === 'win32' })
+  execFileSync('npm', ['pack', './dist', '--pack-destination', resolve(packDestination)], {
+    cwd: ROOT,
+    stdio: 'inherit',
+    shell: process.platform === 'win32',
+  })
 }
