@@ -281,7 +281,7 @@ def card_section(report: SynthesisReport) -> str:
     return f"""{CARD_TITLE}
 
 A latent video diffusion model draws the short-axis and the four-chamber view, distilled to {report["samplers"]["distilled"]["steps"]} steps.
-It is conditioned on the ECG through the encoder of the contrastive stage.
+It is conditioned on the ECG through the encoder, as screening trained it after the contrastive stage.
 **It learned from simulated hearts only, and its output is SYNTHETIC**: it shows how such a heart may look, never the heart of this person.
 Measured on {report["people"]} virtual test people:
 
