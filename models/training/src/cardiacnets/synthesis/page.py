@@ -92,13 +92,17 @@ def _conditions(report: SynthesisReport) -> str:
 
     rows = [
         [
-            SIGNS.get(name, name),
+            name,
             "" if found is None else str(found["with"]),
             *(cell(figures["conditions"][name]) for figures in sources.values()),
         ]
         for name, found in report["true"]["conditions"].items()
     ]
     return _table(["AUROC", "n", *sources], rows)
+
+
+def _signs() -> str:
+    return "\n".join(f"- `{name}`: {meaning}" for name, meaning in SIGNS.items())
 
 
 PRECISIONS = {
@@ -174,6 +178,10 @@ In brackets: 95% intervals over people.
 Classifiers of each condition and sign, fitted on true cines' features and applied to drawn ones (n: people who have it):
 
 {_conditions(report)}
+
+Signs of virtual people:
+
+{_signs()}
 
 **Diversity**: between seeds of one ECG, LV EDV differs by {within:.0f} mL (one standard deviation); between people by {between:.0f} mL.
 Pixels differ by {spread["pixelsWithinEcg"]:.1f} grey levels within an ECG, and by {spread["pixelsBetweenPeople"]:.1f} between people
