@@ -45,13 +45,12 @@ describe('personal data in the gateway', () => {
     const child = spawn(process.execPath, [MAIN, join(folder, 'gateway.json')], { stdio: ['ignore', 'pipe', 'pipe'] })
     let said = ''
     for (const output of [child.stdout, child.stderr]) output.on('data', (chunk) => (said += String(chunk)))
+    // The line may arrive in two pieces.
     const ports = JSON.parse(
-      /gateway ready: (\{.*?\})/.exec(
-        await until(
-          () => said,
-          (text) => text.includes('gateway ready'),
-        ),
-      )![1]!,
+      await until(
+        () => /gateway ready: (\{.*?\})/.exec(said)?.[1] ?? '',
+        (found) => found !== '',
+      ),
     ) as Record<'mqtt' | 'hl7' | 'dicom' | 'status', number>
     const look = async (path: string) => (await fetch(`http://127.0.0.1:${ports.status}${path}`)).text()
     const marked = (message: Buffer) =>
