@@ -23,6 +23,7 @@ from cardiacnets.domain import BLOCKS, CONDITIONS
 from cardiacnets.evaluation.candidates import Answers, Blocks, Limiter, answers_of
 from cardiacnets.evaluation.export import FALSE_ALARMS_OF, ISOLATED
 from cardiacnets.evaluation.fit_blocks import FOUND, block_threshold, read_blocks
+from cardiacnets.evaluation.markdown import table
 from cardiacnets.metrics import auroc
 from cardiacnets.models.encoder import Trunk
 from cardiacnets.models.screen import Screen
@@ -169,11 +170,6 @@ def alarms(seen: Seen, blocks: Blocks, real: RealSet, learned: RealSet, rates: M
         alone={block: (alone[0][index], alone[1][index]) for index, block in enumerate(BLOCKS)},
         without=found[0],
     )
-
-
-def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """In Markdown."""
-    return "\n".join("| " + " | ".join(row) + " |" for row in [heads, ["---"] * len(heads), *rows])
 
 
 def described(read: Mapping[str, Sequence[Reading]], of: Alarms, rates: Mapping[str, float]) -> str:

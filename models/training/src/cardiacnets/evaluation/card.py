@@ -3,6 +3,7 @@
 from cardiacnets.bundle.write import NOTICE, BundleFacts
 from cardiacnets.domain import CONDITIONS
 from cardiacnets.evaluation.figures import EvaluationReport, TestFigures
+from cardiacnets.evaluation.markdown import table
 from cardiacnets.evaluation.page import (
     NAMES,
     cad_groups,
@@ -24,7 +25,6 @@ from cardiacnets.evaluation.people_page import (
     operating,
     rule_line,
     statements,
-    table,
     teacher_line,
 )
 

@@ -1,6 +1,12 @@
-"""Sections of Markdown pages that are written again and again."""
+"""Tables, and sections of Markdown pages that are written again and again."""
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table."""
+    return "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *rows])
 
 
 def put_section(page: Path, text: str) -> None:

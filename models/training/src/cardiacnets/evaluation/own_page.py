@@ -3,7 +3,7 @@
 from typing import Any
 
 from cardiacnets.bundle.write import NOTICE, BundleFacts
-from cardiacnets.evaluation.people_page import table
+from cardiacnets.evaluation.markdown import table
 
 
 def own_page(report: dict[str, Any]) -> str:

@@ -13,7 +13,8 @@ from cardiacnets.evaluation.figures import (
     PairedLine,
     TestFigures,
 )
-from cardiacnets.evaluation.people_page import people_section, rule_line, table
+from cardiacnets.evaluation.markdown import table
+from cardiacnets.evaluation.people_page import people_section, rule_line
 from cardiacnets.stages.contrastive import QUERIES
 
 NAMES = {

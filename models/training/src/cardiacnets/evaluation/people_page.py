@@ -1,21 +1,16 @@
 """The part of `docs/evaluation.md` and of the card that tells what is flagged in real people, and how sure the figures are."""
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
 
 from cardiacnets.domain import CONDITIONS
 from cardiacnets.evaluation.figures import CadFigures, EvaluationReport, Share
+from cardiacnets.evaluation.markdown import table
 from cardiacnets.signal.profile import REPOSITORY
 
 SHORT = {"cad": "CAD", "cm": "CM", "pericarditis": "pericarditis", "hf": "HF", "ph": "PH", "any": "anything"}
 COLUMNS = (*CONDITIONS, "any")
 FOLDS = REPOSITORY / "models" / "training" / "reports" / "folds.json"
-
-
-def table(head: list[str], rows: Iterable[list[str]]) -> str:
-    """A Markdown table."""
-    return "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *rows])
 
 
 def percent(entry: Share) -> str:

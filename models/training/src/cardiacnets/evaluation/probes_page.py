@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from cardiacnets.evaluation.people_page import table
+from cardiacnets.evaluation.markdown import table
 from cardiacnets.evaluation.probes import ALIGNED, DRAWS, INITIAL, SHUFFLED
 
 TITLE = "## What pretraining leaves in a frozen encoder"

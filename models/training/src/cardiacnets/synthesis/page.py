@@ -3,6 +3,7 @@
 from typing import Any
 
 from cardiacnets.domain import VIEWS
+from cardiacnets.evaluation.markdown import table
 from cardiacnets.synthesis.figures import Candidate, ChoicesReport, Detection, Figures, SynthesisReport
 from cardiacnets.synthesis.signs import SIGNS
 
@@ -10,11 +11,6 @@ TITLE = "## Cines drawn from the ECG"
 NAMES = {"lvEdv": "LV EDV", "lvEsv": "LV ESV", "lvEf": "LV EF", "lvMass": "LV mass", "rvEdv": "RV EDV"}
 PUBLISHED = {"lvMass": ".69", "rvEdv": ".67"}
 """R that the paper gives for generated images (UK Biobank; another read-out, other people)."""
-
-
-def _table(head: list[str], rows: list[list[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def _likeness(report: SynthesisReport) -> str:
@@ -25,7 +21,7 @@ def _likeness(report: SynthesisReport) -> str:
         distance = figures["distance"]
         rows.append([name, *cells, f"{distance['cines']:.2f}", f"{distance['withEcg']:.2f}"])
     head = ["", "SSIM, short axis", "PSNR", "SSIM, four-chamber", "PSNR", "Fréchet", "Fréchet with ECG"]
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def _sources(report: SynthesisReport) -> list[tuple[str, Figures]]:
@@ -77,7 +73,7 @@ def _function(report: SynthesisReport) -> str:
         *report["drawn"],
         "paper",
     ]
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def _with_interval(value: float, ci: list[float]) -> str:
@@ -98,7 +94,7 @@ def _conditions(report: SynthesisReport) -> str:
         ]
         for name, found in report["true"]["conditions"].items()
     ]
-    return _table(["AUROC", "n", *sources], rows)
+    return table(["AUROC", "n", *sources], rows)
 
 
 def _signs() -> str:
@@ -139,7 +135,7 @@ def _precision(report: SynthesisReport) -> str:
         "decoder, bytes saved",
     ]
     return (
-        _table(head, rows)
+        table(head, rows)
         + "\n\nThe distilled sampler in two views (SAX short axis, 4CH four-chamber).\ndB: similarity to the float32 drawing from the same noise. Times are from this processor,\nwhich has no "
         "arithmetic in float16. No GPU was available."
     )
@@ -242,7 +238,7 @@ def _choice(candidates: list[Candidate]) -> str:
         for candidate in candidates
     ]
     head = ["", "calls per view", "Fréchet", "Fréchet with ECG", *NAMES.values(), "spread", "dB to many steps"]
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def choices_section(report: ChoicesReport) -> str:
@@ -293,7 +289,7 @@ It is conditioned on the ECG through the encoder, as screening trained it after 
 **It learned from simulated hearts only, and its output is SYNTHETIC**: it shows how such a heart may look, never the heart of this person.
 Measured on {report["people"]} virtual test people:
 
-{_table(["R with the truth", "read from the true cine", "from the drawn one", "mean error"], rows)}
+{table(["R with the truth", "read from the true cine", "from the drawn one", "mean error"], rows)}
 
 The U-Nets and the regression of this bundle read the indices. SSIM with the true cine: short axis {likeness["short_axis"]["ssim"]:.2f}, four-chamber {likeness["four_chamber"]["ssim"]:.2f}
 (another person's true cine: {other["short_axis"]["ssim"]:.2f}, {other["four_chamber"]["ssim"]:.2f}). docs/evaluation.md has more.

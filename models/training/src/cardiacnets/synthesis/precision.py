@@ -35,16 +35,21 @@ def _as_network(path: Path, kept: list[Feed] | None = None) -> Callable[..., Ten
 
 
 def compare_precision(
-    networks: Networks, sampler: Sampler, conditions: Conditions, rows: NDArray[np.intp], calibration: NDArray[np.intp]
+    networks: Networks,
+    sampler: Sampler,
+    float32: Cines,
+    conditions: Conditions,
+    rows: NDArray[np.intp],
+    calibration: NDArray[np.intp],
 ) -> Iterator[tuple[str, dict[str, float], Cines]]:
     """Make smaller what `sampler`, the distilled one, draws with, by each variant.
 
+    `float32`: the cines of `rows` as `sampler` draws them with seed 0.
     `calibration`: rows of people who give the ranges of int8.
 
     Yields the name of the variant, figures (PSNR in dB to what float32 draws from the same noise, of each view; times
     quicker, and bytes saved, of denoiser and decoder) and the cines of `rows`, drawn so.
     """
-    float32 = draw(sampler, conditions, rows, 0)
     with tempfile.TemporaryDirectory() as made:
         wide, rounded, int8, half, stored = (
             Path(made) / name for name in ("float32", "rounded", "int8", "half", "stored")

@@ -5,7 +5,7 @@ training split.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -112,7 +112,6 @@ class Evaluation:
         people = run.people
         self.indices = np.asarray(people.indices[:, [INDICES.index(name) for name in READ_INDICES]], dtype=np.float64)
         self.conditions = np.asarray(people.conditions) == 1
-        self.all_indices = np.asarray(people.indices)
         rows = {name: np.flatnonzero(run.short_cines.split == name) for name in ("train", "test")}
         self.train, self.test = rows["train"], rows["test"][: config.people]
         self.others = rows["test"][config.people : 2 * config.people]
@@ -152,25 +151,28 @@ class Evaluation:
         model = make_pipeline(StandardScaler(), Ridge(30.0)).fit(embedding[self.train], self.indices[self.train])
         return correlations(model.predict(embedding[self.test]), self.indices[self.test])
 
-    def _true_features(self, split: str, rows: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Features of true cines, which stay what they are."""
-        path = self.run.folder / "synthesis" / f"areas-{split}-{len(rows)}.npy"
+    def _kept(self, name: str, make: Callable[[], NDArray[np.floating]]) -> NDArray[np.floating]:
+        """What `make` returns, made once: true cines stay what they are."""
+        path = self.run.folder / "synthesis" / f"{name}.npy"
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            np.save(path, measure_features(self.true(rows), self.segmenters))
+            part = path.with_suffix(".part.npy")
+            np.save(part, make())
+            part.replace(path)
         return np.load(path)
+
+    def _true_features(self, split: str, rows: NDArray[np.intp]) -> NDArray[np.floating]:
+        """Features of true cines."""
+        return self._kept(f"areas-{split}-{len(rows)}", lambda: measure_features(self.true(rows), self.segmenters))
 
     def embed(self, cines: Cines) -> NDArray[np.float32]:
         """Both views' CMR features side by side."""
         return np.concatenate([cine_embeddings(self.encoders[view], frames) for view, frames in cines.items()], axis=1)
 
-    def embed_true(self, split: str, rows: NDArray[np.intp]) -> NDArray[np.float32]:
-        """Of true cines, which stay what they are."""
-        known_by = "-".join(digest_of(encoder, rows.tolist())[:6] for encoder in self.encoders.values())
-        path = self.run.folder / "synthesis" / f"features-{split}-{known_by}.npy"
-        if not path.exists():
-            np.save(path, self.embed(self.true(rows)))
-        return np.load(path)
+    def embed_true(self, split: str, rows: NDArray[np.intp]) -> NDArray[np.floating]:
+        """Of true cines."""
+        made_with = "-".join(digest_of(encoder, rows.tolist())[:6] for encoder in self.encoders.values())
+        return self._kept(f"features-{split}-{made_with}", lambda: self.embed(self.true(rows)))
 
     def drawn(self, name: str, sampler: Sampler, seed: int = 0) -> Cines:
         """The test people's cines by a sampler; they are kept, so that a killed evaluation goes on."""
@@ -206,10 +208,11 @@ class Evaluation:
                 LogisticRegression(C=0.1, max_iter=500),
             )
             self.classifiers[name] = model.fit(features, truth)
+        self.truth = self.labels(self.test)
         self.true_embedding = self.embed_true("test", self.test)
         self.other_embedding = self.embed_true("others", self.others)
 
-    def distances(self, embedding: NDArray[np.float32]) -> Distance:
+    def distances(self, embedding: NDArray[np.floating]) -> Distance:
         """Fréchet distance to other people's true cines: of the cines alone, and together with their ECGs."""
 
         def points(features: NDArray[np.floating], rows: NDArray[np.intp]) -> NDArray[np.float64]:
@@ -224,14 +227,14 @@ class Evaluation:
         found = {name: self.conditions[rows, column] for column, name in enumerate(CONDITIONS)}
         if self.run.is_virtual:
             healthy = ~self.conditions.any(axis=1)
-            signs = signs_of(rows, self.all_indices, healthy, self.run.programme.seed)
+            signs = signs_of(rows, np.asarray(self.run.people.indices), healthy, self.run.programme.seed)
             found |= {name: signs[:, column] for column, name in enumerate(SIGNS)}
         return found
 
-    def detection(self, embedding: NDArray[np.float32]) -> dict[str, Detection | None]:
+    def detection(self, embedding: NDArray[np.floating]) -> dict[str, Detection | None]:
         """AUROC of each condition and sign, by the classifier of true cines."""
         found: dict[str, Detection | None] = {}
-        for name, truth in self.labels(self.test).items():
+        for name, truth in self.truth.items():
             if name not in self.classifiers or truth.all() or not truth.any():
                 found[name] = None
                 continue
@@ -310,12 +313,14 @@ class Evaluation:
         distilled, _ = load_denoiser(self.run.distillation())
         networks = Networks(load_vae(self.run.vae()), distilled, distilled, segmenters)
         some, test = self.train[:CALIBRATION_PEOPLE], self.test[: self.config.precision_people]
-        truth = self.indices[test]
-        plain = self.readout(measure_features(draw(sampler, self.run.conditions, test, seed=0), self.segmenters))
-        report: dict[str, dict[str, Any]] = {"float32": {"function": correlations(plain, truth)}}
-        for variant, figures, cines in compare_precision(networks, sampler, self.run.conditions, test, some):
-            function = {"function": correlations(self.readout(measure_features(cines, self.segmenters)), truth)}
-            report[variant] = {name: rounded(value) for name, value in figures.items()} | function
+        plain = {view: frames[: len(test)] for view, frames in self.drawn("distilled", sampler).items()}
+
+        def function(cines: Cines) -> dict[str, float]:
+            return correlations(self.readout(measure_features(cines, self.segmenters)), self.indices[test])
+
+        report: dict[str, dict[str, Any]] = {"float32": {"function": function(plain)}}
+        for variant, figures, cines in compare_precision(networks, sampler, plain, self.run.conditions, test, some):
+            report[variant] = {name: rounded(value) for name, value in figures.items()} | {"function": function(cines)}
         return report
 
 
