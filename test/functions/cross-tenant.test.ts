@@ -15,7 +15,7 @@ import { closeServer, listen } from '../../cdk/local/http.ts'
 import { type SandboxEhr, startSandboxEhr } from '../../cdk/local/sandbox-ehr/index.ts'
 import { ROUTE_ACTIONS } from '../../functions/api/audit.ts'
 import { work } from '../../functions/synthesize/worker.ts'
-import { artifactKey, putObject, waveformKey } from '../../shared/aws/payloads.ts'
+import { putObject, waveformKey } from '../../shared/aws/payloads.ts'
 import { type fileEcgId, streamEcgId } from '../../shared/domain/ecg-id.ts'
 import { SHIPPED_BUNDLE } from '../../shared/inference/active-bundle.ts'
 import type { Origin } from '../../shared/messages.ts'
@@ -24,6 +24,7 @@ import { AUDIT_TABLE, BUCKET, TABLE } from '../helpers/aws.ts'
 import { ecgObservation } from '../helpers/fhir-observations.ts'
 import { syntheticRecording } from '../helpers/recordings.ts'
 import { makeResult } from '../helpers/results.ts'
+import { storedDrawing } from '../helpers/stored-drawing.ts'
 import { answerOf, startTestApi, type TestApi } from './api/helpers.ts'
 
 /** Has the EHR, and an ECG with a drawing. */
@@ -97,32 +98,9 @@ afterAll(async () => {
   await Promise.all([api.stop(), ehr.stop(), closeServer(dataPlane)])
 })
 
-async function aDrawing(tenant: string, ecgId: typeof own.ecgId): Promise<string> {
+function aDrawing(tenant: string, ecgId: typeof own.ecgId): Promise<string> {
   const drawing = { ecgId, version: 1, bundleSha256: 'c'.repeat(64), seed: 7, sampler: 'distilled' }
-  const { jobId } = await api.jobs.submit(tenant, drawing, AT)
-  const mine = { tenant, jobId, worker: 'w1' }
-  await api.jobs.begin(mine, ecgId, AT)
-  const views = ['sax', '4ch'].map((view, i) => ({ view, seriesUid: `1.${i}`, instanceUid: `2.${i}`, frames: 50 }))
-  const manifest = {
-    drawing: { seed: 7, sampler: 'distilled', modelSha256: 'c'.repeat(64) },
-    model: 'compact@1',
-    evidence: 'virtual',
-    studyUid: '2.25.1',
-    views,
-    files: views.map(({ view }) => ({ name: `${view}.webp`, contentType: 'image/webp' })),
-  }
-  const files = { 'sax.webp': 'picture', '4ch.webp': 'picture', 'manifest.json': JSON.stringify(manifest) }
-  for (const [name, text] of Object.entries(files)) {
-    await putObject(api.s3, BUCKET, artifactKey(tenant, ecgId, jobId, name), Buffer.from(text))
-  }
-  const artifacts = Object.entries(files).map(([name, text]) => ({
-    name,
-    contentType: 'image/webp',
-    bytes: text.length,
-    sha256: 'e'.repeat(64),
-  }))
-  await api.jobs.finish(mine, ecgId, { artifacts }, AT)
-  return jobId
+  return storedDrawing(api, tenant, drawing, AT)
 }
 
 /** All of the owner's data, as stored in the table and the bucket. */

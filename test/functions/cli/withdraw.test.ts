@@ -9,7 +9,7 @@ import { Cines } from '../../../functions/report/cines.ts'
 import { Reporter } from '../../../functions/report/reporter.ts'
 import { SessionStore } from '../../../functions/report/session-store.ts'
 import { Sessions } from '../../../functions/report/sessions.ts'
-import { artifactKey, putObject, readObject } from '../../../shared/aws/payloads.ts'
+import { artifactKey, readObject } from '../../../shared/aws/payloads.ts'
 import { parseSiteConfig } from '../../../shared/config/site.ts'
 import type { CmrJob } from '../../../shared/domain/cmr-job.ts'
 import { type EcgId, fileEcgId } from '../../../shared/domain/ecg-id.ts'
@@ -21,6 +21,7 @@ import { ResultStore } from '../../../shared/store/results.ts'
 import { createEhrClient } from '../../../streams/fhir/client.ts'
 import { AUDIT_TABLE, BUCKET, startTestAws, TABLE, type TestAws } from '../../helpers/aws.ts'
 import { makeResult } from '../../helpers/results.ts'
+import { storedDrawing } from '../../helpers/stored-drawing.ts'
 
 let aws: TestAws
 let ehr: SandboxEhr
@@ -91,24 +92,8 @@ async function reported(tenant: string) {
   await associations.put(tenant, 'd1', { patient, from: new Date(0) })
   const upload: Origin = { kind: 'upload', device: 'd1' }
   const ecgId = fileEcgId({ tenant, sha256: randomUUID() })
-  const draw = async (version: number) => {
-    const { jobId } = await jobs.submit(tenant, { ecgId, version, bundleSha256: 'c', seed: 7, sampler: 'full' }, AT)
-    const views = ['sax', '4ch'].map((view, i) => ({ view, seriesUid: `1.${i}`, instanceUid: `2.${i}`, frames: 50 }))
-    const manifest = {
-      drawing: { seed: 7, sampler: 'full', modelSha256: 'c' },
-      model: 'compact@1',
-      evidence: 'virtual',
-      studyUid: '2.25.1',
-      views,
-      files: views.map(({ view }) => ({ name: `${view}.webp`, contentType: 'image/webp' })),
-    }
-    const files = { 'sax.webp': 'picture', '4ch.webp': 'picture', 'manifest.json': JSON.stringify(manifest) }
-    for (const [name, text] of Object.entries(files)) {
-      await putObject(aws.s3, BUCKET, artifactKey(tenant, ecgId, jobId, name), Buffer.from(text))
-    }
-    await jobs.begin({ tenant, jobId, worker: 'w' }, ecgId, AT)
-    await jobs.finish({ tenant, jobId, worker: 'w' }, ecgId, { artifacts: [] }, AT)
-  }
+  const draw = (version: number) =>
+    storedDrawing({ jobs, s3: aws.s3 }, tenant, { ecgId, version, bundleSha256: 'c', seed: 7, sampler: 'full' }, AT)
   const screened = async (id: EcgId, origin: Origin, version = 1) => {
     const stored = await results.putOnce(tenant, origin, makeResult({ ecgId: id, version }), AT)
     if (stored.kind === 'deleted') throw new Error('nobody deleted it')
