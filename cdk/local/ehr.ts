@@ -11,6 +11,7 @@ import { notificationsUrl } from '../../streams/fhir/check.ts'
 import { ehrOfSite, secretOf } from '../../streams/fhir/site.ts'
 import { type Subscribed, subscribe } from '../../streams/fhir/subscription.ts'
 import { startCompanion } from './companion.ts'
+import { freePort } from './free-port.ts'
 import { closeServer, listen } from './http.ts'
 
 export interface LocalEhr {
@@ -21,11 +22,11 @@ export interface LocalEhr {
 
 /** Starts the EHR. Rejects with the system's own error (`EADDRINUSE`) when the port is taken; 0 takes any free one. */
 export async function startLocalEhr(port: number, onLine: (line: string) => void): Promise<LocalEhr> {
-  const free = await freePort(port)
+  const claimed = port === 0 ? await freePort() : await claim(port)
   const ready = Promise.withResolvers<void>()
   const companion = startCompanion({
     script: 'cdk/local/sandbox-ehr/main.ts',
-    args: ['--port', String(free)],
+    args: ['--port', String(claimed)],
     env: {},
     onLine: (line) => {
       if (line.startsWith('sandbox EHR: ')) ready.resolve()
@@ -35,11 +36,11 @@ export async function startLocalEhr(port: number, onLine: (line: string) => void
   const ended = companion.ended.then(() => Promise.reject(new Error('the sandbox EHR ended before it was ready')))
   await Promise.race([ready.promise, ended])
   ended.catch(() => {}) // after this it is restarted
-  return { baseUrl: `http://127.0.0.1:${free}/fhir`, stop: companion.stop }
+  return { baseUrl: `http://127.0.0.1:${claimed}/fhir`, stop: companion.stop }
 }
 
 /** Listens and closes again, so that a taken port is noticed before the process is started. */
-async function freePort(port: number): Promise<number> {
+async function claim(port: number): Promise<number> {
   const server = createServer()
   const address = await listen(server, port)
   await closeServer(server)

@@ -1,8 +1,7 @@
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { buildConsole } from '../../cdk/local/console-build.ts'
+import { freePort } from '../../cdk/local/free-port.ts'
 import { remoteKeys, tokenAuthenticator } from '../../functions/api/auth.ts'
 import { withConsole } from '../../functions/api/console.ts'
 import { type RunningServer, serve } from '../../functions/api/server.ts'
@@ -149,11 +148,3 @@ describe.skipIf(!hasBrowser)(`signing in to the console${NO_BROWSER}`, { timeout
     await page.context().close()
   })
 })
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
-  const { port } = server.address() as AddressInfo
-  await new Promise((done) => server.close(done))
-  return port
-}

@@ -9,12 +9,12 @@ import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { freePort } from '../../cdk/local/free-port.ts'
 import { parseResult, type Result } from '../../shared/domain/result.ts'
 import { readRecording } from '../../streams/formats/index.ts'
 import { Lines } from '../cdk/helpers/assembly.ts'
 import { temporaryFolder } from '../helpers/temporary-folder.ts'
 import { startEhr, until } from '../streams/gateway/helpers.ts'
-import { fixedPort } from '../streams/gateway/process.ts'
 import { waveOru } from '../streams/hl7/helpers.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
@@ -56,7 +56,7 @@ describe.skipIf(lacking.length > 0)(
       ]
       for (const each of [inbox, archive]) mkdirSync(each)
       mkdirSync(PAGES, { recursive: true })
-      const ports = await Promise.all(Array.from({ length: 5 }, () => fixedPort(Math.random)))
+      const ports = await Promise.all(Array.from({ length: 5 }, () => freePort()))
       const [mqtt, hl7, dicom, status, pacs] = ports as [number, number, number, number, number]
       const stack = start(process.execPath, [
         ...['cdk/local/main.ts', '--no-demo', '--data', data],

@@ -7,7 +7,7 @@ import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fixedPort } from '../streams/gateway/process.ts'
+import { freePort } from '../../cdk/local/free-port.ts'
 
 /** Debian installs it as a service, so its program is not always on the path. */
 const PROGRAM = ['/usr/sbin/Orthanc', '/usr/bin/Orthanc'].find((path) => existsSync(path))
@@ -35,7 +35,7 @@ export interface Orthanc {
 export async function startOrthanc(gatewayPort: number): Promise<Orthanc> {
   const folder = mkdtempSync(join(tmpdir(), 'orthanc-'))
   mkdirSync(join(folder, 'db'))
-  const [dicomPort, httpPort] = [await fixedPort(Math.random), await fixedPort(Math.random)]
+  const [dicomPort, httpPort] = [await freePort(), await freePort()]
   const config = {
     Name: 'interop',
     StorageDirectory: join(folder, 'db'),

@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { createServer } from 'node:net'
 import { resolve } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { freePort } from '../../../cdk/local/free-port.ts'
 import { exitCodeOf, parseBroker, reachBroker, wordsOf } from '../../../cdk/local/start-fault.ts'
-import { listening } from '../helpers/listening.ts'
 
 const ROOT = resolve(import.meta.dirname, '../../..')
 
@@ -25,8 +26,7 @@ describe('a broker address', () => {
   }, 60_000)
 
   it('causes exit code 4 and an error with the address when nothing listens', async () => {
-    const { port, close } = await listening()
-    await close()
+    const port = await freePort()
 
     const error = await reachBroker(`mqtt://127.0.0.1:${port}`, 300).catch((fault: unknown) => fault)
 
@@ -37,12 +37,12 @@ describe('a broker address', () => {
   })
 
   it('is retried until the broker listens', async () => {
-    const { port, server, close } = await listening()
-    await close()
+    const port = await freePort()
+    const server = createServer((socket) => socket.destroy())
 
     const reaching = reachBroker(`mqtt://127.0.0.1:${port}`)
     server.listen(port, '127.0.0.1')
-    onTestFinished(close)
+    onTestFinished(() => void server.close())
 
     await expect(reaching).resolves.toBeUndefined()
   })

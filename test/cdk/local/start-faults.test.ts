@@ -8,6 +8,7 @@ import { SQSClient } from '@aws-sdk/client-sqs'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { startEmulators } from '../../../cdk/local/aws/emulators.ts'
 import { claimFolder } from '../../../cdk/local/data-folder.ts'
+import { freePort } from '../../../cdk/local/free-port.ts'
 import { CompanionError, checkStart, exitCodeOf, wordsOf } from '../../../cdk/local/start-fault.ts'
 import { readModel } from '../../../functions/cli/model-options.ts'
 import { Screener } from '../../../shared/inference/screener.ts'
@@ -18,7 +19,6 @@ import { listen } from '../../../streams/gateway/listen.ts'
 import { startAdapter } from '../../../streams/mqtt/adapter.ts'
 import { ConfigError, readConfig } from '../../../streams/mqtt/config.ts'
 import { temporaryFolder } from '../../helpers/temporary-folder.ts'
-import { listening } from '../helpers/listening.ts'
 
 const ROOT = resolve(import.meta.dirname, '../../..')
 const MODEL = join(ROOT, 'models/cardiacnets-compact')
@@ -301,8 +301,10 @@ describe('a fault at startup is reported with file, folder, remedy and exit code
   })
 
   it('gateway: a port in use: 1', async () => {
-    const { port, close } = await listening()
-    onTestFinished(close)
+    const other = createServer()
+    const port = await freePort()
+    await listen(other, port, '127.0.0.1', 'gateway.mqtt', 1)
+    onTestFinished(() => void other.close())
 
     const error = await listen(createServer(), port, '127.0.0.1', 'gateway.hl7', 1).catch((fault: unknown) => fault)
 

@@ -1,9 +1,8 @@
-import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
-import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import { freePort } from '../../../cdk/local/free-port.ts'
 import { auditCommand } from '../../../functions/cli/audit.ts'
 import { dicomCommand } from '../../../functions/cli/dicom.ts'
 import { eraseCommand } from '../../../functions/cli/erase/index.ts'
@@ -23,12 +22,7 @@ let outputs: string
 let site: string
 
 beforeAll(async () => {
-  // A port without a listener.
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  port = (server.address() as AddressInfo).port // it listens on a port
-  server.close()
-  await once(server, 'close')
+  port = await freePort()
   const folder = temporaryFolder()
   const url = `http://127.0.0.1:${port}`
   const queues = ['Intake', 'Screening', 'ResultsMqtt', 'ResultsFhir', 'FhirInbound', 'Synthesis']

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import dimse from 'dcmjs-dimse'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { freePort } from '../../../cdk/local/free-port.ts'
 import { sentenceOf } from '../../../shared/error-sentences.ts'
 import { CodedError } from '../../../shared/errors.ts'
 import { serveDicom } from '../../../streams/dicom/scp.ts'
@@ -274,14 +275,6 @@ describe('the STOW-RS client', () => {
 const portOf = (server: ReturnType<typeof createTcpServer> | ReturnType<typeof createServer>): number => {
   const address = server.address()
   return typeof address === 'object' && address !== null ? address.port : 0
-}
-
-async function freePort(): Promise<number> {
-  const server = createTcpServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const port = portOf(server)
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }
 
 async function listening(port: number): Promise<void> {

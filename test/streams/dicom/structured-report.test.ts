@@ -6,6 +6,7 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { freePort } from '../../../cdk/local/free-port.ts'
 import { fileOf, storeFile } from '../../../streams/dicom/scu.ts'
 import { structuredReport } from '../../../streams/dicom/structured-report.ts'
 import { dicomErrors, hasDciodvfy, NO_DCIODVFY } from '../../helpers/dicom-tools.ts'
@@ -13,7 +14,6 @@ import { waveformGroup, writeDicom } from '../../helpers/dicom-writer.ts'
 import { syntheticRecording } from '../../helpers/recordings.ts'
 import { makeRefusal, makeResult } from '../../helpers/results.ts'
 import { startTestGateway, type TestGateway, until } from '../gateway/helpers.ts'
-import { fixedPort } from '../gateway/process.ts'
 
 const hasDcmtk = spawnSync('dsrdump', ['--version']).error === undefined
 const NO_DCMTK = hasDcmtk ? '' : ' (skipped: no dsrdump; Debian package dcmtk)'
@@ -178,7 +178,7 @@ describe('the gateway’s archive delivery', () => {
     `stores a report in the ECG's study once the archive is up${NO_DCMTK}`,
     { timeout: 120_000 },
     async () => {
-      const port = await fixedPort(Math.random)
+      const port = await freePort()
       mkdirSync(join(folder, 'archive'))
       const gateway = await send([{ kind: 'dicom', name: 'pacs', host: '127.0.0.1', port, called: 'ARCHIVE' }])
       await until(

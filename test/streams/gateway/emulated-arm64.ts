@@ -20,8 +20,9 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { archiveName, buildGatewayArchive } from '../../../cdk/build/gateway-archive.ts'
+import { freePort } from '../../../cdk/local/free-port.ts'
 import { parseResult, type Result } from '../../../shared/domain/result.ts'
-import { fixedPort, startGatewayProcess } from './process.ts'
+import { startGatewayProcess } from './process.ts'
 
 const ROOT = resolve(import.meta.dirname, '../../..')
 const SAMPLES = ['normal', 'left-bundle-branch-block', 'atrial-fibrillation']
@@ -75,7 +76,7 @@ async function configured(name: string): Promise<{ readonly config: string; read
   const inbox = join(home, 'inbox')
   mkdirSync(inbox, { recursive: true })
   const config = join(home, 'gateway.json')
-  const port = await fixedPort(Math.random)
+  const port = await freePort()
   writeFileSync(config, JSON.stringify({ data: 'data', folder: { watch: 'inbox' }, status: { port } }))
   return { config, inbox }
 }

@@ -12,6 +12,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { synthesize } from '../../../cdk/local/assembly.ts'
+import { freePort } from '../../../cdk/local/free-port.ts'
 import { parseSiteConfig } from '../../../shared/config/site.ts'
 import type { Frame } from '../../../shared/domain/frame.ts'
 import type { Recording } from '../../../shared/domain/recording.ts'
@@ -23,7 +24,7 @@ import { windowWaveform } from '../../../streams/mqtt/window-assembler.ts'
 import { toWire } from '../../../streams/mqtt/wire-recording.ts'
 import { syntheticRecording } from '../../helpers/recordings.ts'
 import { countingCloud, type KilledCloud, realCloud, type Target } from './killed-cloud.ts'
-import { fixedPort, type GatewayProcess, generator, startGatewayProcess } from './process.ts'
+import { type GatewayProcess, generator, startGatewayProcess } from './process.ts'
 
 export interface KillReport {
   readonly seed: number
@@ -271,7 +272,7 @@ function samplesOf(recording: Recording, windows: readonly Pick<Window, 'ecgId' 
 }
 
 async function killedGateway(folder: string, cloudUrl: string) {
-  const [mqttPort, statusPort] = [await fixedPort(Math.random), await fixedPort(Math.random)]
+  const [mqttPort, statusPort] = [await freePort(), await freePort()]
   const file = join(folder, 'gateway.json')
   const config = {
     data: 'data',

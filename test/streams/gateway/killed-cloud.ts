@@ -8,10 +8,11 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { freePort } from '../../../cdk/local/free-port.ts'
 import { streamEcgId } from '../../../shared/domain/ecg-id.ts'
 import { parseResult } from '../../../shared/domain/result.ts'
 import { MOSQUITTO } from '../mqtt/helpers/brokers.ts'
-import { CloudServer, fixedPort } from './process.ts'
+import { CloudServer } from './process.ts'
 
 /** Something that is killed (SIGKILL) and started again over what it has on disk. */
 export interface Target {
@@ -81,7 +82,7 @@ export async function countingCloud(random: () => number): Promise<KilledCloud> 
 
 /** The stack with its functions, queues, table and adapter, and mosquitto before it. */
 export async function realCloud(folder: string, assemblyDir: string): Promise<KilledCloud> {
-  const [apiPort, mqttPort] = [await fixedPort(Math.random), await fixedPort(Math.random)]
+  const [apiPort, mqttPort] = [await freePort(), await freePort()]
   const mqttUrl = `mqtt://127.0.0.1:${mqttPort}`
   const url = `http://127.0.0.1:${apiPort}/`
   const data = join(folder, 'stack')

@@ -9,11 +9,12 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { freePort } from '../../../cdk/local/free-port.ts'
 import { quantile } from '../../../shared/statistics.ts'
 import { streamRecording } from '../../../streams/mqtt/device.ts'
 import { DeviceLink } from '../../../streams/mqtt/device-link.ts'
 import { syntheticRecording } from '../../helpers/recordings.ts'
-import { CloudServer, fixedPort, generator, startGatewayProcess } from './process.ts'
+import { CloudServer, generator, startGatewayProcess } from './process.ts'
 
 export interface OutageReport {
   readonly devices: number
@@ -56,7 +57,7 @@ export async function outage({ devices, seconds, scale = 1, patienceS = 600 }: O
   const folder = mkdtempSync(join(tmpdir(), 'outage-'))
   const random = generator(devices)
   const cloud = await CloudServer.start()
-  const [mqttPort, statusPort] = [await fixedPort(Math.random), await fixedPort(Math.random)]
+  const [mqttPort, statusPort] = [await freePort(), await freePort()]
   const file = join(folder, 'gateway.json')
   const forward = { kind: 'api', url: cloud.url }
   writeFileSync(file, JSON.stringify({ data: 'data', mqtt: { port: mqttPort }, status: { port: statusPort }, forward }))

@@ -7,7 +7,6 @@ import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { createServer as createTcpServer } from 'node:net'
 import { dirname, join, resolve } from 'node:path'
 
 const MAIN = resolve(import.meta.dirname, '../../../streams/gateway/main.ts')
@@ -178,23 +177,6 @@ export class CloudServer {
       atMs: performance.now(),
     })
     response.writeHead(202).end('{}')
-  }
-}
-
-/**
- * A port that no outgoing connection of this machine takes meanwhile: below those that the system hands out. One of those may be in use when the process
- * that was killed wants it back, and a client that tries one in vain may even connect to itself.
- */
-export async function fixedPort(random: () => number): Promise<number> {
-  const [low = 32_768] = readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8').split(/\s+/).map(Number)
-  for (;;) {
-    const port = 10_240 + Math.floor(random() * (low - 10_240))
-    const server = createTcpServer()
-    const isFree = await new Promise<boolean>((done) => {
-      server.once('error', () => done(false))
-      server.listen(port, '127.0.0.1', () => server.close(() => done(true)))
-    })
-    if (isFree) return port
   }
 }
 

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { freePort } from '../../../cdk/local/free-port.ts'
 import { storeFile } from '../../../streams/dicom/scu.ts'
 import { parseMessage } from '../../../streams/hl7/message.ts'
 import { streamRecording } from '../../../streams/mqtt/device.ts'
@@ -12,7 +13,7 @@ import { syntheticRecording } from '../../helpers/recordings.ts'
 import { writeMuse } from '../../helpers/xml-writers.ts'
 import { RawPeer, waveOru } from '../hl7/helpers.ts'
 import { until } from './helpers.ts'
-import { fixedPort, type GatewayProcess, startGatewayProcess } from './process.ts'
+import { type GatewayProcess, startGatewayProcess } from './process.ts'
 
 const hasPrlimit = spawnSync('prlimit', ['--version']).error === undefined
 const NO_PRLIMIT = hasPrlimit ? '' : ' (skipped: no prlimit; Debian package util-linux)'
@@ -39,7 +40,7 @@ describe.skipIf(!hasPrlimit)(`an unwritable disk under a running gateway${NO_PRL
     const file = join(folder, 'gateway.json')
     const config = {
       data: 'data',
-      mqtt: { port: await fixedPort(Math.random) },
+      mqtt: { port: await freePort() },
       hl7: { port: 0 },
       dicom: { port: 0, allow: ['CARDIACNETS'] },
       folder: { watch: 'inbox' },

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { Aedes } from 'aedes'
+import { freePort } from '../../../../cdk/local/free-port.ts'
 
 export interface Broker {
   readonly url: string
@@ -41,17 +42,19 @@ export async function startMosquitto(
   lines: readonly string[] = ['allow_anonymous true'],
   scheme: 'mqtt' | 'mqtts' = 'mqtt',
 ): Promise<Broker> {
-  const probe = createServer()
-  const port = await listen(probe)
-  probe.close()
-  await once(probe, 'close')
+  const port = await freePort()
   const folder = mkdtempSync(join(tmpdir(), 'mosquitto-'))
   const config = join(folder, 'mosquitto.conf')
   // Without it, mosquitto drops what it acknowledged beyond 1000 messages while the adapter is away: 7 s of the fastest test.
   const queue = 'max_queued_messages 0'
   writeFileSync(config, [`listener ${port} 127.0.0.1`, queue, ...lines, ''].join('\n'))
   const child = spawn(MOSQUITTO!, ['-c', config], { stdio: ['ignore', 'ignore', 'pipe'] })
-  for await (const line of createInterface({ input: child.stderr })) if (line.includes('running')) break
+  const said: string[] = []
+  for await (const line of createInterface({ input: child.stderr })) {
+    said.push(line)
+    if (line.includes('running')) break
+  }
+  if (!said.at(-1)?.includes('running')) throw new Error(`mosquitto has not started: ${said.join('; ')}`)
   return {
     url: `${scheme}://127.0.0.1:${port}`,
     close: async () => {
