@@ -35,6 +35,8 @@ from cardiacnets.models.unet import UNet, UNetConfig
 from cardiacnets.models.vae import CineDecoder, Vae, VaeConfig
 from cardiacnets.signal.profile import REPOSITORY, load_profile
 from cardiacnets.synthesis.bundle import (
+    DISTILLED,
+    FULL,
     VIEW_NAMES,
     Network,
     Networks,
@@ -47,7 +49,7 @@ from cardiacnets.synthesis.readout import FEATURES, READ_INDICES, Readout, descr
 
 OUT = REPOSITORY / "test" / "fixtures" / "synthesis"
 SEED = 7
-SAMPLERS = {"full": SamplerEntry(50, 1.75), "distilled": SamplerEntry(8, 1.0)}
+SAMPLERS = {"full": SamplerEntry(FULL, 50, 1.75), "distilled": SamplerEntry(DISTILLED, 8, 1.0)}
 TOKEN_COPIES = 24
 """The tiny encoder's eight features a token are repeated to the real width, 192."""
 
@@ -86,8 +88,8 @@ def tiny_networks() -> Networks:
     return Networks(
         shake(vae, 1),
         shake(Denoiser(denoiser), 2),
-        shake(Denoiser(denoiser), 3),
         {view: shake(UNet(UNetConfig(n, widths=(8, 8), groups=4)), 4) for view, n in classes.items()},
+        shake(Denoiser(denoiser), 3),
     )
 
 
@@ -146,7 +148,7 @@ def _reference(networks: Networks, encoder: TinyEncoder) -> dict[str, Any]:
     for index, (view, name) in enumerate(VIEW_NAMES.items()):
         side = CROP[view] // 8
         start = waves(1, config.channels, config.frames, side, side)
-        for sampler, denoiser in (("full", networks.denoiser), ("distilled", networks.distilled)):
+        for sampler, denoiser in zip(SAMPLERS, networks.denoisers().values(), strict=True):
             for guidance in (1.0, 1.75):
                 number = torch.tensor([index])
                 predict = guided(denoiser, tokens, embedding, number, guidance)
