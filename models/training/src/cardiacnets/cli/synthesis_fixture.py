@@ -85,12 +85,9 @@ def tiny_networks() -> Networks:
     vae.latent_mean.copy_(torch.tensor([0.1, -0.2, 0.3, 0.0]))
     vae.latent_std.copy_(torch.tensor([0.8, 1.2, 1.0, 0.9]))
     classes: Mapping[View, int] = {"short_axis": 4, "four_chamber": 6}
-    return Networks(
-        shake(vae, 1),
-        shake(Denoiser(denoiser), 2),
-        {view: shake(UNet(UNetConfig(n, widths=(8, 8), groups=4)), 4) for view, n in classes.items()},
-        shake(Denoiser(denoiser), 3),
-    )
+    teacher, student = (shake(Denoiser(denoiser), seed) for seed in (2, 3))
+    segmenters = {view: shake(UNet(UNetConfig(n, widths=(8, 8), groups=4)), 4) for view, n in classes.items()}
+    return Networks(shake(vae, 1), teacher, segmenters, student)
 
 
 def _write_encoder(out_dir: Path) -> TinyEncoder:
