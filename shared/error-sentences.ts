@@ -79,7 +79,10 @@ export const ERROR_SENTENCES: Readonly<Record<string, string>> = {
   'correction-expired': 'The samples arrived too late to correct the result[: {field}]. The result is unchanged.',
   'association-rejected':
     'The archive[ at {address}] answers, but rejects the association[: {why}]. Use the AE titles that it is configured with: its own (called) and ours (calling).',
-  'delivery-refused': 'The receiver rejected the delivery[: {field}]. Check its log, then send it again.',
+  'association-aborted':
+    'The archive[ at {address}] answers, but aborted the association[: {why}]. Try again. If it aborts again, check its log.',
+  'delivery-refused':
+    'The receiver[ at {address}] rejected the delivery[: {field}][ ({why})]. Check its log, then send it again.',
   'disk-full': 'The disk is full[: {file} of {folder}][ ({field})]. Free some space. Acknowledged data is kept.',
   'data-corrupt':
     'A data file is damaged[: {file} of {folder}]. Restore it from a backup. Or move it away and restart: its contents are lost then.',

@@ -70,6 +70,8 @@ export const ERROR_KINDS = {
   'delivery-refused': { ...badInput, status: 502 },
   // The DICOM archive answers, but accepts nothing from us until somebody corrects the AE titles: retried.
   'association-rejected': { status: 502, exitCode: 2, permanent: false },
+  // It answers, but breaks off, as when it restarts: retried.
+  'association-aborted': { status: 502, exitCode: 4, permanent: false },
   // Data files, and the ports that servers listen on.
   'data-corrupt': misconfigured,
   'data-in-use': misconfigured,

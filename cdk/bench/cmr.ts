@@ -1,5 +1,5 @@
 /**
- * Benchmark of drawing cines: each sampler of the bundle against the same loop in PyTorch.
+ * Benchmark of drawing cines: each sampler of the bundle, in its own steps, against the same loop in PyTorch.
  * @module
  */
 import { execFile } from 'node:child_process'
@@ -15,9 +15,6 @@ import { PYTHON, TRAINING } from './python.ts'
 
 /** Our runs and PyTorch's alternate, so that other load on the machine affects both. */
 const TURNS = 3
-
-/** DDIM steps in the paper (arXiv 2411.13602). A sampler that is not distilled is measured with these, whatever the bundle uses. */
-const PAPER_STEPS = 50
 
 interface SamplerFigures {
   /** Both views, from the window to the frames. */
@@ -43,10 +40,7 @@ export type CmrFigures = SamplerFigures & {
 export async function benchCmr({ directory, manifest: { synthesis } }: Bundle): Promise<CmrFigures | undefined> {
   if (synthesis === undefined) return undefined
   const figures: Record<string, SamplerFigures> = {}
-  for (const sampler of synthesis.samplers) {
-    const steps = sampler.name === synthesis.default ? sampler.steps : PAPER_STEPS
-    figures[sampler.name] = await benchSampler(directory, { ...sampler, steps })
-  }
+  for (const sampler of synthesis.samplers) figures[sampler.name] = await benchSampler(directory, sampler)
   const { [synthesis.default]: standard, ...others } = figures
   return { ...standard!, threads: availableParallelism(), ...others }
 }

@@ -11,7 +11,14 @@ import { reportingTenants } from '../../shared/config/site.ts'
 import { parseEcgId } from '../../shared/domain/ecg-id.ts'
 import { AuditStore } from '../../shared/store/audit.ts'
 import { correctedAfterDrawing, type TenantTrace, tracesBut } from '../../shared/store/tenant-trace.ts'
-import { type About, outdatedCines, type Standing, standing, withdraw } from '../../streams/fhir/report/withdraw.ts'
+import {
+  type About,
+  outdatedCines,
+  type Refusal,
+  type Standing,
+  standing,
+  withdraw,
+} from '../../streams/fhir/report/withdraw.ts'
 import { ehrOfSite } from '../../streams/fhir/site.ts'
 import { ehrConfig, type SiteOption, siteOption } from './site-option.ts'
 
@@ -51,6 +58,7 @@ export function withdrawCommand(): Command {
               find: () => standing(ehr, aboutsOf(trace)),
             }))
       let count = 0
+      const refusals: Refusal[] = []
       for (const { tenant, find } of wrong) {
         const found = await find()
         count += found.length
@@ -61,13 +69,20 @@ export function withdrawCommand(): Command {
           const entry = { tenant, action: 'report.withdraw' as const, subject: by, ecgIds, traceId }
           // Recorded before the action as well as after it: what cannot be recorded is not done.
           await audit.append({ ...entry, at: new Date(), outcome: 'begun' })
-          await withdraw(ehr, those)
-          await audit.append({ ...entry, at: new Date(), outcome: 'done' })
+          const refused = await withdraw(ehr, those)
+          await audit.append({ ...entry, at: new Date(), outcome: refused[0]?.error.code ?? 'done' })
+          refusals.push(...refused)
         }
       }
       const done = yes === true ? 'withdrawn' : 'nothing was changed; --yes withdraws them'
       const what = options.outdatedCines === true ? 'cines of an earlier version' : 'tenants that may not report'
-      process.stdout.write(`${count} resources of ${what}; ${count === 0 ? 'nothing to withdraw' : done}\n`)
+      for (const { standing, error } of refusals) {
+        for (const each of standing) process.stdout.write(`not withdrawn (${error.code}): ${describe(each)}\n`)
+      }
+      const left = refusals.flatMap(({ standing }) => standing).length
+      const outcome = count === 0 ? 'nothing to withdraw' : left > 0 ? `${left} of them were not ${done}` : done
+      process.stdout.write(`${count} resources of ${what}; ${outcome}\n`)
+      if (refusals[0] !== undefined) throw refusals[0].error
     })
 }
 

@@ -7,18 +7,19 @@ import type { SiteConfig } from '../../shared/config/site.ts'
 import type { CmrJob } from '../../shared/domain/cmr-job.ts'
 import type { EcgId } from '../../shared/domain/ecg-id.ts'
 import { EVIDENCES } from '../../shared/domain/result.ts'
-import { CodedError } from '../../shared/errors.ts'
+import { CodedError, toCodedError } from '../../shared/errors.ts'
 import type { CineMessage } from '../../shared/messages.ts'
 import type { AssociationStore } from '../../shared/store/associations.ts'
 import type { CmrJobStore } from '../../shared/store/cmr-jobs.ts'
 import type { Judged, ResultStore } from '../../shared/store/results.ts'
 import type { EhrClient } from '../../streams/fhir/client.ts'
 import { cineBundle } from '../../streams/fhir/report/cine.ts'
+import { outdatedCines, withdraw } from '../../streams/fhir/report/withdraw.ts'
 import type { Outcome } from './outcome.ts'
 import { type Whose, whoseResource } from './whose.ts'
 
 export interface CinesOptions {
-  readonly ehr: Pick<EhrClient, 'baseUrl' | 'read' | 'transaction'>
+  readonly ehr: Pick<EhrClient, 'baseUrl' | 'read' | 'searchPages' | 'transaction'>
   readonly serverId: string
   /** Tenant that the EHR's ECGs belong to. */
   readonly ehrTenant: string
@@ -29,6 +30,8 @@ export interface CinesOptions {
   readonly associations: Pick<AssociationStore, 'patientOf'>
   readonly readArtifact: (job: CmrJob, name: string) => Promise<Uint8Array | undefined>
   readonly rules: SiteConfig['report']
+  /** Called when the EHR refuses to withdraw a cine of an earlier version, which stays in the chart. */
+  readonly onStays: (error: CodedError) => void
 }
 
 /** The part of the manifest from `functions/synthesize` that the chart needs. */
@@ -110,7 +113,29 @@ export class Cines {
         model: { bundle: model, sha256 },
       }),
     )
+    // A correction that was stored meanwhile found no cine in the chart.
+    await this.withdrawOutdated(tenant, ecgId)
     return 'written'
+  }
+
+  /**
+   * Withdraws the cines of earlier versions of a corrected ECG from the chart. A repeat finds nothing.
+   * @throws CodedError those of the client that a retry may fix
+   */
+  async withdrawOutdated(tenant: string, ecgId: EcgId): Promise<void> {
+    const { ehr, jobs, results, onStays } = this.#options
+    const drawn = (await jobs.ofEcg(tenant, ecgId)).filter(({ status }) => status === 'done')
+    if (drawn.length === 0) return
+    const newest = (await results.judged(tenant, ecgId))?.result.version
+    if (newest === undefined || drawn.every(({ version }) => version >= newest)) return
+    try {
+      const refused = await withdraw(ehr, await outdatedCines(ehr, new Map([[ecgId, newest]])))
+      for (const { error } of refused) onStays(error)
+    } catch (thrown) {
+      const error = toCodedError(thrown)
+      if (!error.kind.permanent) throw error
+      onStays(error)
+    }
   }
 
   /** The patient of an ECG. For a device's ECG, the associations of this moment apply: a cine is not put on the waiting list. */

@@ -51,6 +51,7 @@ function createReporter(ehrConfig: EhrConfig): Reporter {
     ...common,
     jobs: new CmrJobStore(dynamo(), table),
     readArtifact: ({ tenant, ecgId, jobId }, name) => readObject(s3(), bucket, artifactKey(tenant, ecgId, jobId, name)),
+    onStays: (error) => logger.warn('a cine of an earlier version stays in the chart', describeError(error)),
   })
   return new Reporter({ ...common, sessions, cines })
 }
@@ -62,8 +63,9 @@ const RETRY = { queueUrl, attempts: 12, firstDelayS: 10, longestDelayS: 3600 }
 function reportOf(message: ReportMessage): AuditOf | undefined {
   const { tenant } = message
   if (!tenants.has(tenant)) return undefined
-  // A live window is only recorded for its session's summary; the summary is what is written into the chart.
-  if (!('kind' in message)) return message.origin.kind === 'mqtt' ? undefined : ofResult(message)
+  // A live window is only recorded for its session's summary, which is written into the chart. Its correction may withdraw cines.
+  if (!('kind' in message))
+    return message.origin.kind === 'mqtt' && !isCorrection(message) ? undefined : ofResult(message)
   return message.kind === 'cine'
     ? { tenant, jobId: message.jobId }
     : { tenant, device: message.device, session: message.session }
@@ -72,6 +74,8 @@ function reportOf(message: ReportMessage): AuditOf | undefined {
 function ofResult({ tenant, result }: ResultMessage): AuditOf {
   return { tenant, ecgId: /"ecgId":"([0-9a-f-]{36})"/.exec(result)?.[1] } // our own JSON, unless the message is about to be refused
 }
+
+const isCorrection = ({ result }: ResultMessage) => /"version":(?:[2-9]|\d\d)/.test(result)
 
 export const handler = sqsHandler(
   ReportMessage,

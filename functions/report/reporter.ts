@@ -48,8 +48,12 @@ export class Reporter {
     if ('kind' in message) return message.kind === 'cine' ? cines.write(message) : sessions.check(message)
     const { tenant, origin } = message
     const result = readResult(message.result)
-    if (origin.kind === 'mqtt') return sessions.add({ tenant, ...origin }, result)
-    return this.#reportOne(message, origin, result)
+    const outcome =
+      origin.kind === 'mqtt'
+        ? await sessions.add({ tenant, ...origin }, result)
+        : await this.#reportOne(message, origin, result)
+    if (result.version > 1) await cines.withdrawOutdated(tenant, result.ecgId)
+    return outcome
   }
 
   async #reportOne(message: ResultMessage, origin: ChartOrigin, result: Result): Promise<Outcome> {

@@ -92,6 +92,11 @@ class EcgScp extends Scp {
     this.sendAssociationReleaseResponse()
   }
 
+  /** What was received of an unfinished instance is dropped; a stored one stays. */
+  override abort(): void {
+    this.#socket.destroy()
+  }
+
   override cEchoRequest(
     request: InstanceType<typeof requests.CEchoRequest>,
     callback: (response: InstanceType<typeof responses.CEchoResponse>) => void,

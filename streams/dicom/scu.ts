@@ -3,13 +3,16 @@
  * @module
  */
 import { randomUUID } from 'node:crypto'
+import type { EventEmitter } from 'node:events'
 import { readFileSync } from 'node:fs'
+import type { Socket } from 'node:net'
 import dimse from 'dcmjs-dimse'
 import { CodedError } from '../../shared/errors.ts'
 import { writePart10 } from './part10.ts'
-import { type Rejection, rejected } from './rejection.ts'
+import { type Abort, aborted, notAccepted, type Rejection, rejected } from './rejection.ts'
 
-const { Client, Dataset, log, requests } = dimse
+const { Client, constants, Dataset, log, requests } = dimse
+type Association = InstanceType<typeof dimse.association.Association>
 
 export interface DicomPeer {
   readonly host: string
@@ -27,7 +30,7 @@ const EXPLICIT_LITTLE_ENDIAN = '1.2.840.10008.1.2.1'
 
 /**
  * Sends a C-ECHO.
- * @throws CodedError `unavailable` when there is no answer, and those of `rejected`
+ * @throws CodedError `unavailable` when there is no answer, and those of `rejected`, `aborted` and `notAccepted`
  */
 export async function echo(peer: DicomPeer): Promise<void> {
   await send(peer, new requests.CEchoRequest())
@@ -37,7 +40,7 @@ export async function echo(peer: DicomPeer): Promise<void> {
  * Sends a file by C-STORE.
  * @returns the peer's status: 0 for success, 0xBxxx for a warning
  * @throws CodedError `payload-malformed`, `field-invalid` for an unusable file, `delivery-refused` with the status of a failure,
- * `unavailable` when there is no answer, and those of `rejected`
+ * `unavailable` when there is no answer, and those of `rejected`, `aborted` and `notAccepted`
  */
 export async function storeFile(peer: DicomPeer, path: string): Promise<number> {
   const dataset = Dataset.fromFile(path)
@@ -67,18 +70,27 @@ function send(peer: DicomPeer, request: InstanceType<typeof requests.CEchoReques
   return new Promise<number>((resolve, reject) => {
     const client = new Client()
     let status: number | undefined
+    let isAssociated = false
     const address = `${peer.host}:${peer.port}`
-    const unreachable = () => reject(new CodedError('unavailable', { field: 'dicom', address }))
+    const unanswered = () => {
+      const why = isAssociated ? 'the connection ended before it answered' : undefined
+      reject(new CodedError('unavailable', { field: 'dicom', address, why }))
+    }
     request.on('response', (response: { getStatus(): number }) => {
       status = response.getStatus()
     })
     client.addRequest(request)
-    client.on('networkError', unreachable)
+    client.on('networkError', unanswered)
     client.on('associationRejected', (answer: Rejection) => reject(rejected(answer, address)))
+    client.on('associationAccepted', (association: Association) => {
+      isAssociated = true
+      const results = association.getPresentationContexts().map(({ context }) => context.getResult())
+      if (!results.includes(constants.PresentationContextResult.Accept)) reject(notAccepted(results.at(-1)!, address))
+    })
     client.on('closed', () => {
-      if (status === undefined) unreachable()
+      if (status === undefined) unanswered()
       else if (status === 0 || status >> 12 === 0xb) resolve(status)
-      else reject(new CodedError('delivery-refused', { field: 'dicom', status }))
+      else reject(new CodedError('delivery-refused', { field: 'dicom', address, status, why: statusText(status) }))
     })
     const { host, port, calling, called, tls } = peer
     client.send(host, port, calling, called, {
@@ -87,8 +99,19 @@ function send(peer: DicomPeer, request: InstanceType<typeof requests.CEchoReques
       pduTimeout: TIMEOUT_MS,
       ...(tls === undefined ? {} : { securityOptions: { ...tls, rejectUnauthorized: true } }),
     })
+    const { network } = client as unknown as { network: Network } // as: its types omit it, and only it reports an abort
+    network.on('abort', (abort: Abort) => {
+      reject(aborted(abort, address))
+      network.socket.destroy()
+    })
   })
 }
+
+/** As standards and logs of archives write it. */
+const statusText = (status: number) => `status 0x${status.toString(16).toUpperCase().padStart(4, '0')}`
+
+/** A client's connection. */
+type Network = EventEmitter & { readonly socket: Socket }
 
 /**
  * Stores a file by STOW-RS.

@@ -34,6 +34,42 @@ export const startsJson = (bytes: Uint8Array): boolean =>
 
 const SNIFFED_BYTES = 256
 
+/**
+ * Names of the fields of a JSON object, one after the other, without parsing it. Of a truncated one, those before its end; of an
+ * oversized one, those within the limit.
+ */
+export function* fieldNames(bytes: Uint8Array): Generator<string> {
+  const end = Math.min(bytes.length, MAX_BYTES)
+  let depth = 0
+  for (let at = 0; at < end; at++) {
+    const byte = bytes[at]
+    if (byte === BRACE || byte === BRACKET) depth++
+    else if (byte === BRACE_END || byte === BRACKET_END) depth--
+    if (byte !== QUOTE) continue
+    const begin = at + 1
+    at = endOfText(bytes, begin)
+    if (depth === 1 && isColonNext(bytes, at + 1)) yield decodeText(bytes.subarray(begin, at))
+  }
+}
+
+/** Offset of the quotation mark that ends a text; the file's end, if none does. */
+function endOfText(bytes: Uint8Array, begin: number): number {
+  for (let from = begin; ; ) {
+    const at = bytes.indexOf(QUOTE, from)
+    if (at < 0) return bytes.length
+    let escapes = 0
+    while (at - escapes > begin && bytes[at - escapes - 1] === BACKSLASH) escapes++
+    if (escapes % 2 === 0) return at
+    from = at + 1
+  }
+}
+
+function isColonNext(bytes: Uint8Array, from: number): boolean {
+  let at = from
+  while (BLANKS.includes(bytes[at]!)) at++
+  return bytes[at] === COLON
+}
+
 /** Some writers terminate a text with zeros, as in C. */
 function withoutTail(bytes: Uint8Array): Uint8Array {
   let end = bytes.length
@@ -41,7 +77,11 @@ function withoutTail(bytes: Uint8Array): Uint8Array {
   return bytes.subarray(0, end)
 }
 
-const [QUOTE, BRACKET, BRACE] = [0x22, 0x5b, 0x7b]
+const [QUOTE, COLON, BACKSLASH] = [0x22, 0x3a, 0x5c]
+const [BRACKET, BRACKET_END, BRACE, BRACE_END] = [0x5b, 0x5d, 0x7b, 0x7d]
+
+/** Tab, line feed, carriage return, space. */
+const BLANKS: readonly number[] = [0x09, 0x0a, 0x0d, 0x20]
 
 function markupIn(bytes: Uint8Array): number {
   let count = 0

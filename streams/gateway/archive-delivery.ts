@@ -60,7 +60,7 @@ export class ArchiveDelivery {
     } catch (error) {
       const isForGood = error instanceof CodedError && error.code === 'delivery-refused'
       if (!isForGood || isNoRoom(error.detail.status)) throw error
-      return `status ${error.detail.status}`
+      return String(error.detail.why ?? `status ${error.detail.status}`)
     }
   }
 }

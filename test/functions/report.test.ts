@@ -8,11 +8,12 @@ import { artifactKey, putObject, readObject } from '../../shared/aws/payloads.ts
 import { parseSiteConfig } from '../../shared/config/site.ts'
 import { fileEcgId, streamEcgId } from '../../shared/domain/ecg-id.ts'
 import type { Result } from '../../shared/domain/result.ts'
+import { CodedError } from '../../shared/errors.ts'
 import { type Origin, parseMessage, ReportMessage, type ResultMessage } from '../../shared/messages.ts'
 import { AssociationStore } from '../../shared/store/associations.ts'
 import { CmrJobStore } from '../../shared/store/cmr-jobs.ts'
 import { ResultStore } from '../../shared/store/results.ts'
-import { createEhrClient } from '../../streams/fhir/client.ts'
+import { createEhrClient, type EhrClient } from '../../streams/fhir/client.ts'
 import { BUCKET, startTestAws, TABLE, type TestAws } from '../helpers/aws.ts'
 import { makeRefusal, makeResult } from '../helpers/results.ts'
 
@@ -24,6 +25,7 @@ let tenants = 0
 let nowMs: number
 let checks: { check: ReportMessage; delayS: number }[]
 let putOff: unknown[]
+let stays: string[]
 let patient: string
 
 beforeAll(async () => {
@@ -37,20 +39,23 @@ beforeEach(async () => {
   nowMs = Date.UTC(2026, 0, 2, 3, 5)
   checks = []
   putOff = []
+  stays = []
   patient = `Patient/${ehr.create({ resourceType: 'Patient' }).id}`
   return () => ehr.stop()
 })
 
+const client = () => createEhrClient({ baseUrl: ehr.baseUrl, transport: { attempts: 1 } })
 const start = Date.UTC(2026, 0, 2, 3, 0)
 const associations = () => new AssociationStore(aws.dynamo, TABLE)
 const results = () => new ResultStore(aws.dynamo, TABLE)
 
 const RULES = { report: { virtual: true, session: { silenceS: 60, sustainedWindows: 3, changeIntervalS: 60 } } }
 
-function reporter(site: object = RULES) {
+/** @param changed calls that an EHR answers in another way */
+function reporter(site: object = RULES, changed: Partial<EhrClient> = {}) {
   const { report: rules } = parseSiteConfig(JSON.stringify(site))
   const common = {
-    ehr: createEhrClient({ baseUrl: ehr.baseUrl, transport: { attempts: 1 } }),
+    ehr: client(),
     results: results(),
     associations: associations(),
     rules,
@@ -69,6 +74,8 @@ function reporter(site: object = RULES) {
   })
   const cines = new Cines({
     ...common,
+    ehr: { ...common.ehr, ...changed },
+    onStays: ({ code }) => stays.push(code),
     jobs: new CmrJobStore(aws.dynamo, TABLE),
     readArtifact: ({ ecgId, jobId }, name) => readObject(aws.s3, BUCKET, artifactKey(tenant, ecgId, jobId, name)),
   })
@@ -434,10 +441,10 @@ describe('reporting a synthetic cine', () => {
   const live = { kind: 'mqtt', device: 'd1', session: 's1' } as const
 
   /** A result from `origin` and a job that drew from it, or is about to be done. */
-  async function drawn(origin: Origin, isDone = true) {
+  async function drawn(origin: Origin, { isDone = true, seed = 7 } = {}) {
     const jobs = new CmrJobStore(aws.dynamo, TABLE)
     const message = await published(origin, makeResult({ ecgId: ecgId() }))
-    const drawing = { ecgId: ecgId(), version: 1, bundleSha256: 'c'.repeat(64), seed: 7, sampler: 'distilled' }
+    const drawing = { ecgId: ecgId(), version: 1, bundleSha256: 'c'.repeat(64), seed, sampler: 'distilled' }
     const { jobId } = await jobs.submit(tenant, drawing, new Date(nowMs))
     const mine = { tenant, jobId, worker: 'w1' }
     await jobs.begin(mine, ecgId(), new Date(nowMs))
@@ -534,9 +541,96 @@ describe('reporting a synthetic cine', () => {
     expect(inChart('ImagingStudy')).toEqual([])
   })
 
+  describe('when its ECG is corrected', () => {
+    const ours = () => [...inChart('ImagingStudy'), ...inChart('DocumentReference')]
+    const valid = () => ours().filter(({ status }) => status !== 'entered-in-error')
+    const correction = (origin: Origin) => published(origin, makeResult({ ecgId: ecgId(), version: 2 }))
+    const isWithdrawal = (bundle: unknown) => JSON.stringify(bundle).includes('entered-in-error')
+
+    /** Cines of version 1 in the chart: a study and two previews each. */
+    async function written(origin: Origin, seeds: readonly number[] = [7]) {
+      await associate()
+      for (const seed of seeds) await reporter().report((await drawn(origin, { seed })).cine)
+      expect(valid()).toHaveLength(3 * seeds.length)
+    }
+
+    it.each([
+      ['an upload', device],
+      ['a live stream', live],
+    ])('is withdrawn from the chart once (%s)', async (_what, origin) => {
+      await written(origin)
+      const corrected = await correction(origin)
+
+      await reporter().report(corrected)
+      const after = ours()
+      await reporter().report(corrected)
+
+      expect(valid()).toEqual([])
+      expect(ours()).toEqual(after)
+      expect(stays).toEqual([])
+    })
+
+    it('is withdrawn later if the EHR is unavailable', async () => {
+      await written(device)
+      const corrected = await correction(device)
+      const away: EhrClient['transaction'] = (bundle) =>
+        isWithdrawal(bundle) ? Promise.reject(new CodedError('ehr-unavailable')) : client().transaction(bundle)
+
+      const early = reporter(RULES, { transaction: away }).report(corrected)
+      await expect(early).rejects.toMatchObject({ code: 'ehr-unavailable' })
+      const outcome = await reporter().report(corrected)
+
+      expect(outcome).toBe('exists')
+      expect(valid()).toEqual([])
+    })
+
+    it('is withdrawn if it is written at the same moment', async () => {
+      await associate()
+      const { cine } = await drawn(device)
+      const late: EhrClient['transaction'] = async (bundle) => {
+        if (!isWithdrawal(bundle)) await reporter().report(await correction(device))
+        return client().transaction(bundle)
+      }
+
+      await reporter(RULES, { transaction: late }).report(cine)
+
+      expect(ours()).toHaveLength(3)
+      expect(valid()).toEqual([])
+    })
+
+    it('stays if the EHR refuses, and then stops neither the result nor another cine', async () => {
+      await written(device, [7, 8])
+      const corrected = await correction(device)
+      const strict: EhrClient['transaction'] = (bundle) =>
+        isWithdrawal(bundle) && JSON.stringify(bundle).includes('/7/distilled')
+          ? Promise.reject(new CodedError('ehr-refused', { status: 422 }))
+          : client().transaction(bundle)
+
+      const outcome = await reporter(RULES, { transaction: strict }).report(corrected)
+
+      expect(outcome).toBe('written')
+      expect(valid()).toHaveLength(3)
+      for (const { identifier } of valid()) expect(JSON.stringify(identifier)).toContain('/7/distilled')
+      expect(stays).toEqual(['ehr-refused'])
+    })
+
+    it('stays if our token may not search for it', async () => {
+      await written(device)
+      const searchPages: EhrClient['searchPages'] = () => {
+        throw new CodedError('ehr-forbidden', { status: 403 })
+      }
+
+      const outcome = await reporter(RULES, { searchPages }).report(await correction(device))
+
+      expect(outcome).toBe('written')
+      expect(valid()).toHaveLength(3)
+      expect(stays).toEqual(['ehr-forbidden'])
+    })
+  })
+
   it('retries until the job is done, and writes nothing for a deleted ECG', async () => {
     await associate()
-    const { cine, finish } = await drawn(device, false)
+    const { cine, finish } = await drawn(device, { isDone: false })
 
     const early = reporter().report(cine)
     await expect(early).rejects.toMatchObject({ code: 'unavailable', kind: { permanent: false } })

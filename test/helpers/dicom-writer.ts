@@ -121,7 +121,7 @@ export function waveformGroup(recording: Recording, options: GroupOptions = {}):
       [0x5400_1004, 'US', u16(16)],
       [0x5400_1006, 'CS', 'SS'],
       [0x5400_100a, 'OW', i16(-0x8000)],
-      [0x5400_1010, 'OW', i16(...stored)],
+      [0x5400_1010, 'OW', Buffer.from(Int16Array.from(stored).buffer)],
     ],
     group,
   )

@@ -125,7 +125,8 @@ export function cmrRoutes({ results, jobs, s3, bucket, sqs, synthesis, ...quota 
     checkDrawable(result, synthesis?.rules)
     const { rules, queueUrl } = synthesis!
     const sampler = wanted ?? rules.default
-    if (!rules.samplers.includes(sampler)) throw new CodedError('field-invalid', { field: 'sampler' })
+    if (!rules.samplers.includes(sampler))
+      throw new CodedError('field-invalid', { field: 'sampler', known: rules.samplers.join(',') })
     const drawing = { ecgId, version: result.version, bundleSha256: rules.bundleSha256, seed, sampler }
     const known = await jobs.get(tenant, cmrJobId(drawing))
     const isNew = known === undefined || known.status === 'failed' || known.status === 'cancelled'

@@ -57,6 +57,11 @@ def test_a_file_changes_what_it_names_and_nothing_else(written):
         ),
         ("[align.encoder]\nkind = 'Resnet'", "align.encoder.kind = 'Resnet' is none of EncoderConfig, EcgVitConfig"),
         ("[align.encoder]\nkind = 'EcgVitConfig'", "align.encoder and screening.encoder differ"),
+        ("default_sampler = 'few'", "default_sampler = 'few'"),
+        (
+            "default_sampler = 'distilled'\n[diffusion.schedule]\nzero_terminal_snr = false\nprediction = 'epsilon'",
+            "default_sampler is distilled, but a denoiser that predicts ε has no student",
+        ),
         ("[vae]\nframes = 50", "diffusion.denoiser.frames is 16, but what it gets has 50"),
         ("[align", "is not TOML: "),
     ],

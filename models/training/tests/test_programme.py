@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from cardiacnets.data import segmentation_frames
 from cardiacnets.domain import VIEWS
-from cardiacnets.programme import STAGES, Run, in_bfloat16
+from cardiacnets.programme import STAGES, Run, in_bfloat16, stages_of
 from cardiacnets.stages.contrastive import QUERIES
 from cardiacnets.stages.screening import load_trained
 
@@ -46,6 +48,13 @@ def test_stages_run_in_order_and_are_not_repeated(run):
     assert np.abs(points["stranger"] - others).max() > 1e-3
     assert np.abs(points["ecgAlone"] - points["ecg"]).max() > 1e-3
     assert np.allclose(np.linalg.norm(points["ecg"], axis=1), 1, atol=1e-5)
+
+
+def test_whole_training_makes_a_student_only_if_it_is_shipped():
+    programme = tiny_programme()
+
+    assert set(STAGES) - set(stages_of(programme)) == {"distillation"}
+    assert stages_of(replace(programme, default_sampler="distilled")) == list(STAGES)
 
 
 def test_bfloat16_applies_to_every_stage_except_segmentation():

@@ -25,9 +25,10 @@ from cardiacnets.stages.diffusion import Averaged, DiffusionConfig
 from cardiacnets.stages.distillation import METHODS
 from cardiacnets.stages.segmentation import SegmentationConfig
 from cardiacnets.stages.vae import ShortCineSet, VaeTrainingConfig
+from cardiacnets.synthesis.bundle import DISTILLED, FULL
 from cardiacnets.synthesis.export import ENCODER, export_drawing
-from cardiacnets.synthesis.page import CARD_TITLE, NAMES, TITLE, choices_section, section
-from cardiacnets.synthesis.report import SynthesisReportConfig, compare_choices, evaluate_synthesis
+from cardiacnets.synthesis.page import CARD_TITLE, NAMES, TITLE, choices_section, section, summary
+from cardiacnets.synthesis.report import Evaluation, SynthesisReportConfig, compare_choices, evaluate_synthesis
 from cardiacnets.synthesis.signs import SIGNS
 
 PEOPLE = 40
@@ -84,11 +85,13 @@ def run(tmp_path):
     return SimpleNamespace(
         folder=tmp_path / "run",
         is_virtual=True,
+        has_student=False,
         programme=replace(
             programme,
             align=contrastive,
             diffusion=diffusion,
             draw_steps=2,
+            quick_steps=3,
             distillation=replace(programme.distillation, steps=3),
         ),
         people=SimpleNamespace(
@@ -119,7 +122,9 @@ def test_report_and_its_section_describe_the_synthetic_cines(run, tmp_path, monk
 
     assert json.loads((tmp_path / "reports" / "synthesis.json").read_text()) == report
     assert (tmp_path / "reports" / "synthesis.png").stat().st_size > 10_000
-    assert set(report["drawn"]) == {"full", "few", "distilled"}
+    assert report["samplers"] == {"full": {"steps": 2, "guidance": 2.0}, "quick": {"steps": 3, "guidance": 2.0}}
+    assert set(report["drawn"]) == {"full", "quick"}, "a run without a student is measured without one"
+    assert report["default"] == "quick"
     full = report["drawn"]["full"]
     assert set(full) == {"likeness", "distance", "function", "functionCi", "bias", "conditions"}
     assert all(low <= full["function"][name] <= high for name, (low, high) in full["functionCi"].items())
@@ -132,6 +137,19 @@ def test_report_and_its_section_describe_the_synthetic_cines(run, tmp_path, monk
     assert text.endswith("## After\n\nkept\n")
     assert text.count(TITLE) == 1
     assert "an older section" not in text
+    assert summary(report)["functionR"] == report["drawn"]["quick"]["function"]
+
+
+def test_student_is_measured_where_the_run_has_one(run):
+    run.has_student = True
+
+    samplers = Evaluation(run, REPORT).samplers()
+
+    assert [(name, sampler.steps, sampler.guidance) for name, sampler in samplers.items()] == [
+        ("full", 2, 2.0),
+        ("quick", 3, 2.0),
+        ("distilled", 3, 1.0),
+    ]
 
 
 def test_prediction_targets_and_distillation_methods_are_compared_on_validation_people(run, tmp_path):
@@ -142,7 +160,7 @@ def test_prediction_targets_and_distillation_methods_are_compared_on_validation_
     report = {kind: [figures for choice, figures in made if choice == kind] for kind in ("prediction", "distillation")}
     assert [figures["name"] for figures in report["prediction"]] == ["v", "epsilon"]
     methods = report["distillation"]
-    assert [figures["name"] for figures in methods] == ["full", "few", *METHODS]
+    assert [figures["name"] for figures in methods] == ["full", "quick", *METHODS]
     assert [figures["calls"] for figures in methods] == [4, 6, 3, 3, 3]
     progressive, consistency = (figures["toFull"]["short_axis"] for figures in methods[2:4])
     assert progressive != consistency, "a consistency model draws with fresh noise in each step"
@@ -150,19 +168,37 @@ def test_prediction_targets_and_distillation_methods_are_compared_on_validation_
     assert "| consistency | 3 |" in text
 
 
-def test_export_adds_the_synthesis_networks_to_a_bundle(run, tmp_path):
-    bundle = tmp_path / "bundle"
-    shutil.copytree(OUT, bundle)
-    before = json.loads((bundle / "manifest.json").read_text())
-    (bundle / "MODEL_CARD.md").write_text(f"# {before['name']} {before['version']}\n\ntext\n")
+@pytest.fixture
+def bundle(tmp_path):
+    """One that draws with other networks and a student."""
+    folder = tmp_path / "bundle"
+    shutil.copytree(OUT, folder)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "MODEL_CARD.md").write_text(f"# {manifest['name']} {manifest['version']}\n\ntext\n")
+    return folder
+
+
+def report_of(default):
     figures, likeness = dict.fromkeys(NAMES, 0.5), {view: {"ssim": 0.5} for view in VIEWS}
-    report = {
+    drawn, sizes = {"function": figures, "bias": figures, "likeness": likeness}, {"steps": 3, "guidance": 2.0}
+    return {
         "people": 3,
-        "samplers": {"distilled": {"steps": 8}},
+        "samplers": {"full": sizes, default: sizes},
+        "default": default,
         "readout": {"onTrueCines": figures},
-        "drawn": {name: {"function": figures, "bias": figures, "likeness": likeness} for name in ("full", "distilled")},
+        "drawn": {"full": drawn, default: drawn},
         "otherPerson": {"likeness": likeness},
     }
+
+
+def networks_in(folder):
+    return {path.name for path in folder.glob("*.onnx")}
+
+
+def test_export_adds_the_synthesis_networks_to_a_bundle(run, bundle):
+    before = json.loads((bundle / "manifest.json").read_text())
+    report = report_of("quick")
+    (bundle / "decoder-of-long-ago.onnx").write_bytes(b"not listed, never loaded")
 
     difference = export_drawing(run, bundle, REPORT, version="9.0.0", report=report)
 
@@ -170,13 +206,19 @@ def test_export_adds_the_synthesis_networks_to_a_bundle(run, tmp_path):
     assert difference < 1e-4
     assert manifest["synthesis"]["encoder"] == ENCODER
     assert manifest["synthesis"]["readout"].keys() == before["synthesis"]["readout"].keys()
+    assert manifest["synthesis"]["default"] == "quick"
+    assert [(each["name"], each["file"], each["steps"]) for each in manifest["synthesis"]["samplers"]] == [
+        ("full", FULL, 2),
+        ("quick", FULL, 3),
+    ]
     listed = {file["path"]: file["bytes"] for file in manifest["files"]}
-    assert set(listed) == {file["path"] for file in before["files"]} - {before["synthesis"]["encoder"]} | {ENCODER}
-    assert set(manifest["tensors"]) == set(before["tensors"]) - {before["synthesis"]["encoder"]} | {ENCODER}
-    assert not (bundle / before["synthesis"]["encoder"]).exists(), "nobody loads it any more"
+    gone = {before["synthesis"]["encoder"], DISTILLED}
+    assert set(listed) == {file["path"] for file in before["files"]} - gone | {ENCODER}
+    assert set(manifest["tensors"]) == set(before["tensors"]) - gone | {ENCODER}
+    assert networks_in(bundle) == {name for name in listed if name.endswith(".onnx")}, "no file that nobody loads"
     assert all((bundle / name).stat().st_size == size for name, size in listed.items())
     assert manifest["version"] == "9.0.0"
-    assert manifest["synthesis"]["readout"]["indices"][0]["drawnCorrelation"] == {"full": 0.5, "distilled": 0.5}
+    assert manifest["synthesis"]["readout"]["indices"][0]["drawnCorrelation"] == {"full": 0.5, "quick": 0.5}
     card = (bundle / "MODEL_CARD.md").read_text()
     assert card.count(CARD_TITLE) == 1
     assert card.startswith(f"# {manifest['name']} 9.0.0\n")
@@ -184,3 +226,27 @@ def test_export_adds_the_synthesis_networks_to_a_bundle(run, tmp_path):
     assert (bundle / "MODEL_CARD.md").read_text() == card
     assert again == difference
     assert len(json.loads((bundle / "manifest.json").read_text())["files"]) == len(listed)
+
+
+def test_export_ships_a_student_if_the_programme_says_so(run, bundle):
+    run.programme = replace(run.programme, default_sampler="distilled")
+
+    export_drawing(run, bundle, REPORT)
+
+    synthesis = json.loads((bundle / "manifest.json").read_text())["synthesis"]
+    assert synthesis["default"] == "distilled"
+    assert [(each["name"], each["file"], each["guidance"]) for each in synthesis["samplers"]] == [
+        ("full", FULL, 2.0),
+        ("quick", FULL, 2.0),
+        ("distilled", DISTILLED, 1.0),
+    ]
+    assert DISTILLED in networks_in(bundle)
+
+
+def test_export_refuses_figures_of_cines_that_the_bundle_would_not_draw(run, bundle):
+    before = (bundle / "manifest.json").read_bytes()
+
+    with pytest.raises(ValueError, match=r"drawn with distilled, but the bundle draws with quick: run .* evaluate"):
+        export_drawing(run, bundle, REPORT, report=report_of("distilled"))
+
+    assert (bundle / "manifest.json").read_bytes() == before

@@ -39,6 +39,19 @@ def test_kept_weights_restore_later_stages_without_decoders(tmp_path):
     assert not adopt("align", tmp_path / "other", tmp_path / "weights", tmp_path / "bundle")
 
 
+def test_files_of_stages_that_are_no_longer_kept_go(tmp_path):
+    put_stage(tmp_path / "run", "vae", {"w": torch.ones(2)})
+    put_stage(tmp_path / "run", "distillation", {"ema.w": torch.ones(2)})
+    (tmp_path / "weights").mkdir()
+    for name in ("align.pt", "distillation.pt"):
+        (tmp_path / "weights" / name).write_bytes(b"of before")
+
+    keep(tmp_path / "run", tmp_path / "weights", tmp_path / "bundle")
+
+    assert {path.name for path in (tmp_path / "weights").iterdir()} == {"align.pt", "vae.pt"}
+    assert not adopt("distillation", tmp_path / "other", tmp_path / "weights", tmp_path / "bundle")
+
+
 @pytest.fixture
 def shared(tmp_path):
     """A stage whose convolution and matrix a bundle holds too, in other shapes and in half precision."""

@@ -10,6 +10,7 @@ import type { EhrClient, FhirResource } from '../client.ts'
 import { isOurs } from '../ours.ts'
 import { drawnVersion } from './cine.ts'
 import { CINE_ID, ECG_ID, SESSION_ID } from './codes.ts'
+import { retriable } from './conflict.ts'
 
 /** Resource types of a report, except those that have no status and name nobody (Device, Provenance). */
 const TYPES = ['DiagnosticReport', 'RiskAssessment', 'Observation', 'ImagingStudy'] as const
@@ -74,17 +75,40 @@ async function written(ehr: Pick<EhrClient, 'searchPages'>, types: readonly stri
 
 const isValid = ({ resource }: Standing) => resource.status !== 'entered-in-error'
 
-/**
- * Marks resources as entered in error, in one transaction.
- * @throws CodedError those of the client; if somebody changed a resource meanwhile, the whole transaction is refused
- */
-export async function withdraw(ehr: Pick<EhrClient, 'transaction'>, all: readonly Standing[]): Promise<void> {
-  if (all.length === 0) return
-  const entry = all.map(({ resource }) => withdrawal(resource))
-  await ehr.transaction({ resourceType: 'Bundle', type: 'transaction', entry } as {
-    readonly resourceType: 'Bundle' // the client's type lacks the other elements of a transaction
-  })
+/** What the EHR did not let us withdraw. */
+export interface Refusal {
+  readonly standing: readonly Standing[]
+  readonly error: CodedError
 }
+
+/**
+ * Marks resources as entered in error: each cine with its previews in one transaction, and everything else in another. A refusal of one
+ * does not stop the others.
+ * @returns what the EHR refuses for good
+ * @throws CodedError those of the client that a retry may fix; also when somebody changed a resource meanwhile
+ */
+export async function withdraw(
+  ehr: Pick<EhrClient, 'transaction'>,
+  all: readonly Standing[],
+): Promise<readonly Refusal[]> {
+  const refused: Refusal[] = []
+  for (const standing of Map.groupBy(all, ({ resource }) => cineOf(resource)).values()) {
+    const entry = standing.map(({ resource }) => withdrawal(resource))
+    try {
+      await ehr.transaction({ resourceType: 'Bundle', type: 'transaction', entry } as {
+        readonly resourceType: 'Bundle' // the client's type lacks the other elements of a transaction
+      })
+    } catch (thrown) {
+      const error = retriable(thrown)
+      if (!error.kind.permanent) throw error
+      refused.push({ standing, error })
+    }
+  }
+  return refused
+}
+
+/** Name of the cine that a study or a preview belongs to; `undefined` for the parts of a report. */
+const cineOf = (resource: FhirResource) => cinesOf(resource)[0]?.replace(/\/(?:sax|4ch)$/, '')
 
 function withdrawal(resource: FhirResource & { readonly id: string }): BundleEntry {
   const { resourceType, id, meta } = resource

@@ -2,17 +2,14 @@
  * Writes a screening into the EHR, once, replacing earlier versions about the same ECG or session.
  * @module
  */
-import { CodedError } from '../../../shared/errors.ts'
 import type { EhrClient, FhirResource } from '../client.ts'
 import { type Replaceable, type ReportOptions, reportBundle } from './bundle.ts'
 import { RESULT_ID } from './codes.ts'
+import { retriable } from './conflict.ts'
 import type { Screening } from './screening.ts'
 
 /** Resource types that a newer version replaces. */
 const REPLACEABLE = ['DiagnosticReport', 'RiskAssessment', 'Observation'] as const
-
-/** Precondition failed, conflict: somebody changed an earlier version between our read and our write. */
-const CONFLICTS = [409, 412]
 
 /**
  * Writes a report.
@@ -31,8 +28,7 @@ export async function writeReport(
     await ehr.transaction(reportBundle({ ...options, replaces }))
     return 'written'
   } catch (error) {
-    const isConflict = error instanceof CodedError && CONFLICTS.includes(Number(error.detail.status))
-    throw isConflict ? new CodedError('ehr-unavailable', { field: 'version' }, { cause: error }) : error
+    throw retriable(error)
   }
 }
 

@@ -23,6 +23,7 @@ import { CodedError } from '../../../shared/errors.ts'
 import { leadsAmong, said } from '../channels.ts'
 import { decodeAnyText } from '../charset.ts'
 import type { Format, ReadOptions, SourceFile } from '../format.ts'
+import { startsJson } from '../json-text.ts'
 import { quantise, toLead } from '../quantise.ts'
 import { startOfText } from '../time.ts'
 import { microvolts } from '../units.ts'
@@ -37,6 +38,8 @@ import { timeOf } from './timing.ts'
 export const csv: Format = {
   name: 'csv',
   detects(bytes) {
+    // An object in JSON may have a number per line.
+    if (startsJson(bytes)) return false
     const isCut = bytes.length > SNIFFED_BYTES
     const decoded = decodeAnyText(bytes.subarray(0, SNIFFED_BYTES), isCut)
     if (decoded === undefined) return false

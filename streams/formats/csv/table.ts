@@ -3,8 +3,9 @@
  * @module
  */
 import Papa from 'papaparse'
-import { numberOf } from './cells.ts'
-import { dataColumns } from './columns.ts'
+import { findVoltageUnit } from '../units.ts'
+import { isNothing, numberOf } from './cells.ts'
+import { type DataColumn, dataColumns } from './columns.ts'
 import type { Layout } from './layout.ts'
 import { singleBlanks } from './rows.ts'
 import { secondsOfClock } from './time.ts'
@@ -20,6 +21,7 @@ export function isTable(text: string, layout: Layout): boolean {
   if (JSON_LIST.test(text)) return false
   const { channels, times } = dataColumns(layout)
   const leads = channels.filter(({ lead }) => lead !== undefined)
+  if (times.length === 0 && !channels.some(isEcg) && hasWords(layout)) return false
   const wanted = [...(leads.length > 0 ? leads : channels), ...times].map(({ index }) => index)
   const last = Math.max(...wanted)
   const isRow = (cells: readonly string[]) =>
@@ -33,6 +35,14 @@ export function isTable(text: string, layout: Layout): boolean {
   const above = leads.length > 0 ? 0 : layout.wordsAbove
   return other + above <= rows || (leads.length > 0 && other === 0)
 }
+
+/** Whether a column says that it is an ECG: by a lead, a unit of voltage, or its name. */
+const isEcg = ({ lead, unit, label }: DataColumn) =>
+  lead !== undefined || (unit !== undefined && findVoltageUnit(unit) !== undefined) || /\be[ck]g\b/i.test(label)
+
+/** Whether a named column contains words: a list of people or files, as data sets have beside their ECGs. */
+const hasWords = ({ header, first }: Layout) =>
+  first.some((cell, index) => header[index] && !isNothing(cell) && !isMeasured(cell))
 
 /** A list in JSON may have a number per line. `[` alone also begins a clock time of PhysioNet's. */
 const JSON_LIST = /^\s{0,99}\[\s/

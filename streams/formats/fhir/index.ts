@@ -19,7 +19,7 @@ export function createFhirFormat(parseFiles: ParseFiles): Format {
     name: 'fhir',
     detects(bytes) {
       // The type need not come first, and a narrative may precede it.
-      return startsJson(bytes) && namesEcgResource(bytes)
+      return startsJson(bytes) && namesEcgResource(bytes) && mayHoldEcg(bytes)
     },
     parse: (main, _others, options) => parse(main.bytes, options, parseFiles),
   }
@@ -43,6 +43,14 @@ function namesEcgResource(bytes: Uint8Array): boolean {
     const [, type = ''] = /"resourceType"\s*:\s*"([A-Za-z]+)"/.exec(Buffer.from(part).toString('latin1')) ?? []
     return ECG_RESOURCE_TYPES.includes(type)
   })
+}
+
+/** Elements with the samples of an ECG, or with its file. An Observation of a laboratory has none of them. */
+const ECG_ELEMENTS = ['valueSampledData', 'attachment', 'presentedForm', 'content', 'data'].map((name) => `"${name}"`)
+
+function mayHoldEcg(bytes: Uint8Array): boolean {
+  const file = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  return ECG_ELEMENTS.some((name) => file.includes(name))
 }
 
 /** Resources in the file itself: the entries of a Bundle, by URL and by type and id. */

@@ -34,6 +34,9 @@ const WindowFile = z.object({
     .optional(),
 })
 
+/** Fields by which a file is recognised; a person may be in any file. */
+export const WINDOW_FIELDS: readonly string[] = Object.keys(WindowFile.omit({ person: true }).shape)
+
 /** Samples per lead of a window at the highest rate; the limit whatever the sender states, because packed zeros take almost no space. */
 const MAX_PACKED_COUNT = windowSamples(RATE_RANGE_HZ.max)
 

@@ -154,18 +154,18 @@ describe('POST /v1/ecgs/{id}/cmr', () => {
   })
 
   it.each([
-    [{ sampler: 'other' }, 'sampler'],
+    [{ sampler: 'other' }, 'sampler', 'full,distilled'],
     [{ seed: -1 }, 'seed'],
     [{ seed: 2 ** 32 }, 'seed'],
     [{ seed: 0.5 }, 'seed'],
     [{ steps: 8 }, 'body'],
-  ])('refuses %j', async (body, field) => {
+  ])('refuses %j', async (body, field, known?: string) => {
     const { ecgId } = await api.screened(tenant)
 
     const response = await submit(ecgId, body)
 
     expect(response.status).toBe(400)
-    expect(await response.json()).toMatchObject({ code: 'field-invalid', field })
+    expect(await response.json()).toMatchObject({ code: 'field-invalid', field, ...(known && { known }) })
   })
 
   it('refuses a body that is not declared as JSON', async () => {

@@ -15,6 +15,8 @@ beforeAll(async () => {
   for (const name of ['virtual-ecg.hea', 'virtual-ecg.dat'])
     await copyFile(join(dirname(DEMO), name), join(folder, 'ward/a', name))
   await copyFile(resolve(MAIN, '../../../README.md'), join(folder, 'ward/README.md'))
+  await copyFile(resolve(MAIN, '../../../package.json'), join(folder, 'ward/package.json'))
+  await writeFile(join(folder, 'ward/people.csv'), 'id,sex,age\n1,F,55\n2,M,61\n3,M,70\n')
   await copyFile(resolve(MAIN, '../screen.ts'), join(folder, 'ward/screen.ts'))
   await writeFile(join(folder, 'list.txt'), `${DEMO}\r\n\nnowhere.csv\n`)
 })
@@ -34,9 +36,8 @@ describe('cardiacnets screen', { timeout: 120_000 }, () => {
 
     expect(code).toBe(0)
     expect(JSON.parse(stdout)).toMatchObject([{ file: join('ward', 'a', 'virtual-ecg.hea'), status: 'screened' }])
-    expect(stderr).toContain(
-      `2 of 3 files are not ECGs and were skipped: ${join('ward', 'README.md')}, ${join('ward', 'screen.ts')}\n`,
-    )
+    const skipped = ['package.json', 'people.csv', 'README.md', 'screen.ts'].map((name) => join('ward', name))
+    expect(stderr).toContain(`4 of 5 files are not ECGs and were skipped: ${skipped.join(', ')}\n`)
   })
 
   it('accepts a list, and writes a line as each file is done', async () => {

@@ -13,6 +13,7 @@ import { artifactKey, readObject } from '../../../shared/aws/payloads.ts'
 import { parseSiteConfig } from '../../../shared/config/site.ts'
 import type { CmrJob } from '../../../shared/domain/cmr-job.ts'
 import { type EcgId, fileEcgId } from '../../../shared/domain/ecg-id.ts'
+import { CodedError } from '../../../shared/errors.ts'
 import type { Origin, SessionCheck } from '../../../shared/messages.ts'
 import { AssociationStore } from '../../../shared/store/associations.ts'
 import { AuditStore } from '../../../shared/store/audit.ts'
@@ -57,13 +58,16 @@ async function withdraw(...options: string[]): Promise<string> {
     return true
   })
   const at = ['--site', join(folder, 'site.json'), '--outputs', join(folder, 'outputs.json'), '--by', 'operator:x']
-  await withdrawCommand().parseAsync([...at, ...options], { from: 'user' })
-  write.mockRestore()
+  try {
+    await withdrawCommand().parseAsync([...at, ...options], { from: 'user' })
+  } finally {
+    write.mockRestore()
+  }
   return printed
 }
 
 /** An upload, a live session and a drawing of a tenant in the chart, as a version before the list of tenants wrote them. */
-async function reported(tenant: string) {
+async function reported(tenant: string, seeds: readonly number[] = [7]) {
   const checks: SessionCheck[] = []
   let now = AT
   const { report: rules } = parseSiteConfig('{"report":{"virtual":true,"session":{"silenceS":20}}}')
@@ -88,12 +92,22 @@ async function reported(tenant: string) {
   })
   const readArtifact = ({ jobId }: CmrJob, name: string) =>
     readObject(aws.s3, BUCKET, artifactKey(tenant, ecgId, jobId, name))
-  const reporter = new Reporter({ ...common, sessions, cines: new Cines({ ...common, jobs, readArtifact }) })
+  // The function itself withdraws nothing: its token may not search.
+  const searchPages = () => {
+    throw new CodedError('ehr-forbidden')
+  }
+  const cineEhr = { ...common.ehr, searchPages }
+  const cines = new Cines({ ...common, ehr: cineEhr, jobs, readArtifact, onStays: () => {} })
+  const reporter = new Reporter({ ...common, sessions, cines })
   await associations.put(tenant, 'd1', { patient, from: new Date(0) })
   const upload: Origin = { kind: 'upload', device: 'd1' }
   const ecgId = fileEcgId({ tenant, sha256: randomUUID() })
   const draw = (version: number) =>
-    storedDrawing({ jobs, s3: aws.s3 }, tenant, { ecgId, version, bundleSha256: 'c', seed: 7, sampler: 'full' }, AT)
+    Promise.all(
+      seeds.map((seed) =>
+        storedDrawing({ jobs, s3: aws.s3 }, tenant, { ecgId, version, bundleSha256: 'c', seed, sampler: 'full' }, AT),
+      ),
+    )
   const screened = async (id: EcgId, origin: Origin, version = 1) => {
     const stored = await results.putOnce(tenant, origin, makeResult({ ecgId: id, version }), AT)
     if (stored.kind === 'deleted') throw new Error('nobody deleted it')
@@ -213,6 +227,26 @@ describe('cardiacnets withdraw --outdated-cines', () => {
     const done = await withdraw('--outdated-cines', '--yes')
 
     expect(done).toContain('2 resources of cines of an earlier version; withdrawn')
+  })
+
+  it('withdraws the other cines of an ECG if the EHR refuses one, and then fails', async () => {
+    const { ecgId, correct } = await reported('hospital', [7, 8])
+    await correct()
+    const study = [...ehr.store.all('ImagingStudy')].find(({ identifier }) =>
+      JSON.stringify(identifier).includes(`"${ecgId}/8/full/c"`),
+    )!
+    // Not valid, so that the EHR does not take it back with another status.
+    ehr.store.change((writer) => writer.put({ ...study, subject: undefined }))
+
+    const failing = withdraw('--outdated-cines', '--yes')
+    await expect(failing).rejects.toMatchObject({ code: 'ehr-refused' })
+    const left = await withdraw('--outdated-cines')
+    ehr.store.change((writer) => writer.put(study))
+    const again = await withdraw('--outdated-cines', '--yes')
+
+    expect(left).toContain('3 resources of cines of an earlier version; nothing was changed')
+    expect(again).toContain('3 resources of cines of an earlier version; withdrawn')
+    expect(await audited('hospital', ecgId)).toEqual(['begun', 'ehr-refused', 'begun', 'done'])
   })
 
   it('leaves a cine whose ECG was not corrected', async () => {

@@ -2,7 +2,7 @@ import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_proces
 import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
-import { connect, createServer as createTcpServer } from 'node:net'
+import { connect, createServer as createTcpServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -25,6 +25,8 @@ const hasDcmtk = spawnSync('storescu', ['--version']).error === undefined
 const NO_DCMTK = hasDcmtk ? '' : ' (skipped: no storescu; Debian package dcmtk)'
 
 const ECG = syntheticRecording({ gainUv: 5 })
+/** Longer than a PDU (256 KiB). */
+const LONG_ECG = syntheticRecording({ rateHz: 2000, gainUv: 5 })
 const TWELVE_LEAD = '1.2.840.10008.5.1.4.1.1.9.1.1'
 
 let folder: string
@@ -160,7 +162,7 @@ describe('the DICOM listener', () => {
 
     await expect(storeFile(ourselves(), broken)).rejects.toMatchObject({
       code: 'delivery-refused',
-      detail: { status: 0xc000 },
+      detail: { status: 0xc000, why: 'status 0xC000' },
     })
     expect(await storeFile(ourselves(), fileOf('whole.dcm'))).toBe(0)
     expect(answers).toContain('store:rate-unsupported')
@@ -176,6 +178,32 @@ describe('the DICOM listener', () => {
 
     expect(await storeFile(ourselves(), fileOf('after.dcm'))).toBe(0)
     expect(stored).toBe(1)
+  })
+
+  // Soon: an idle connection would be closed after 30 s.
+  it('stores nothing of an instance within which the peer aborts, and it may be sent again', {
+    timeout: 15_000,
+  }, async () => {
+    const abort = Buffer.from([7, 0, 0, 0, 0, 4, 0, 0, 0, 0])
+    const closed = Promise.withResolvers<void>()
+    // The peer, too, leaves the connection open.
+    const proxy = await proxyTo(door.port, HALF_OF_IT, (towards, from) => {
+      towards.write(abort)
+      towards.once('close', closed.resolve)
+      from.write(abort)
+    })
+    const path = fileOf('ecg.dcm', {}, LONG_ECG)
+
+    await expect(storeFile({ ...ourselves(), port: proxy.port }, path)).rejects.toMatchObject({
+      code: 'association-aborted',
+    })
+    await closed.promise
+
+    expect(stored).toBe(0)
+    expect(answers).toEqual(['association:ok'])
+    expect(await storeFile(ourselves(), path)).toBe(0)
+    expect(stored).toBe(1)
+    proxy.close()
   })
 
   it('commits to stored instances only', async () => {
@@ -241,6 +269,56 @@ describe('the C-ECHO and C-STORE client', () => {
     server.close()
   })
 
+  it.each([
+    ['by the program', [0, 0], 'the program itself ended it, without a reason'],
+    ['by its network layer', [2, 2], 'it got a PDU that it did not expect'],
+    ['for an unknown reason', [2, 3], 'source 2, reason 3'],
+  ])('says that the peer aborted %s, at once', async (_, numbers, why) => {
+    const abort = Buffer.from([7, 0, 0, 0, 0, 4, 0, 0, ...numbers])
+    // It aborts instead of an answer, and leaves the connection open.
+    const server = createTcpServer((socket) => {
+      socket.on('error', () => {})
+      socket.once('data', () => socket.write(abort))
+    }).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const peer = { ...at, port: portOf(server) }
+
+    for (const ended of [echo(peer), storeFile(peer, fileOf('ecg.dcm'))]) {
+      const error = await ended.catch((caught: unknown) => caught)
+      expect(error).toMatchObject({ code: 'association-aborted', kind: { exitCode: 4, permanent: false } })
+      expect(sentenceOf(error as CodedError)).toBe(
+        `The archive at 127.0.0.1:${peer.port} answers, but aborted the association: ${why}. Try again. If it aborts again, check its log.`,
+      )
+    }
+    await new Promise((resolve) => server.close(resolve))
+  })
+
+  it('says that the peer does not accept this kind of object', async () => {
+    const path = join(folder, 'image.dcm')
+    const { bytes } = writeDicom([
+      [0x0008_0016, 'UI', '1.2.840.10008.5.1.4.1.1.2\0'],
+      [0x0008_0018, 'UI', INSTANCE],
+    ])
+    writeFileSync(path, bytes)
+
+    const error = await storeFile({ ...at, port: door.port }, path).catch((caught: unknown) => caught)
+
+    expect(error).toMatchObject({ code: 'delivery-refused', kind: { exitCode: 2, permanent: true } })
+    expect(sentenceOf(error as CodedError)).toBe(
+      `The receiver at 127.0.0.1:${door.port} rejected the delivery: dicom (it does not accept objects of this kind (SOP class)). Check its log, then send it again.`,
+    )
+  })
+
+  it('says that the peer closed the connection within a transfer', async () => {
+    const proxy = await proxyTo(door.port, HALF_OF_IT, (_, from) => from.destroy())
+    const path = fileOf('ecg.dcm', {}, LONG_ECG)
+
+    const error = await storeFile({ ...at, port: proxy.port }, path).catch((caught: unknown) => caught)
+
+    expect(error).toMatchObject({ code: 'unavailable', detail: { why: 'the connection ended before it answered' } })
+    proxy.close()
+  })
+
   it('says that nothing answers', async () => {
     await expect(echo({ ...at, port: await freePort() })).rejects.toMatchObject({ code: 'unavailable' })
   })
@@ -271,6 +349,37 @@ describe('the STOW-RS client', () => {
     server.close()
   })
 })
+
+/** Passes everything from a door, and to it the first PDUs of a connection; then `end` is called with both connections. */
+async function proxyTo(port: number, pdus: number, end: (towards: Socket, from: Socket) => void) {
+  const sockets: Socket[] = []
+  const server = createTcpServer((from) => {
+    const towards = connect(port, '127.0.0.1')
+    sockets.push(from, towards)
+    for (const socket of [from, towards]) socket.on('error', () => {})
+    towards.on('data', (chunk) => from.write(chunk))
+    let waiting = Buffer.alloc(0)
+    let passed = 0
+    from.on('data', (chunk: Buffer) => {
+      waiting = Buffer.concat([waiting, chunk])
+      while (passed < pdus && waiting.length >= 6 && waiting.length >= 6 + waiting.readUInt32BE(2)) {
+        const length = 6 + waiting.readUInt32BE(2)
+        towards.write(waiting.subarray(0, length))
+        waiting = waiting.subarray(length)
+        if (++passed === pdus) end(towards, from)
+      }
+    })
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const close = () => {
+    for (const socket of sockets) socket.destroy()
+    server.close()
+  }
+  return { port: portOf(server), close }
+}
+
+/** The association, the command, and the first of the two PDUs with the data set of `LONG_ECG`. */
+const HALF_OF_IT = 3
 
 const portOf = (server: ReturnType<typeof createTcpServer> | ReturnType<typeof createServer>): number => {
   const address = server.address()

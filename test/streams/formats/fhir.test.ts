@@ -270,6 +270,34 @@ describe('the FHIR reader on an Observation', () => {
   })
 })
 
+describe('a FHIR resource that is not an ECG', () => {
+  const glucose = {
+    resourceType: 'Observation',
+    code: { text: 'Glucose' },
+    valueQuantity: { value: 5, unit: 'mmol/L' },
+  }
+  const condition = { resourceType: 'Condition', id: '1' }
+
+  it.each([
+    ['an Observation of a laboratory', glucose],
+    [
+      'a Bundle of other resources',
+      { resourceType: 'Bundle', entry: [{ resource: condition }, { resource: glucose }] },
+    ],
+    ['a report on paper', { resourceType: 'DiagnosticReport', result: [{ reference: 'Observation/1' }] }],
+    ['a Patient', { resourceType: 'Patient', id: '1' }],
+  ])('%s is of no known format, and has no lead if it is named as FHIR', (_what, resource) => {
+    expect(codedError(() => read(resource)).code).toBe('format-unknown')
+    expect(codedError(() => read(resource, { format: 'fhir' })).code).toBe('lead-missing')
+  })
+
+  it('reads samples that follow 200 kB of text', () => {
+    const text = { status: 'generated', div: 'x'.repeat(200_000) }
+
+    expect(read({ text, ...observation }).leads).toHaveLength(LEADS.length)
+  })
+})
+
 describe('the FHIR reader on bundles and attachments', () => {
   const csv = ['rate: 500', 'unit: uV', 'I,II', ...Array.from({ length: 100 }, (_, i) => `${i},${2 * i}`)].join('\n')
   const attachment = { contentType: 'text/csv', data: base64(csv), title: 'ecg.csv' }
@@ -340,7 +368,7 @@ describe('the FHIR reader on bundles and attachments', () => {
   it('stops at circular references', () => {
     const circle = { resourceType: 'Observation', id: 'a', hasMember: [{ reference: 'Observation/a' }] }
 
-    const error = codedError(() => read({ resourceType: 'Bundle', entry: [entry(circle)] }))
+    const error = codedError(() => read({ resourceType: 'Bundle', entry: [entry(circle)] }, { format: 'fhir' }))
 
     expect(error.code).toBe('lead-missing')
   })
@@ -383,7 +411,7 @@ describe('the FHIR reader on bundles and attachments', () => {
       'more entries than the limit',
       {
         resourceType: 'Bundle',
-        entry: Array.from({ length: 1001 }, (_, i) => entry({ resourceType: 'Media', id: String(i) })),
+        entry: Array.from({ length: 1001 }, (_, i) => entry({ resourceType: 'Media', id: String(i), content: {} })),
       },
       'payload-too-large',
     ],

@@ -62,6 +62,8 @@ describe('parseRecording', () => {
     ['prose with a lead name', [text('Please read lead I, II\nand V1,\n2 of 3 are noisy\n\nThank you,\n5\n')]],
     ['a line of a header row in prose', [text('# Leads\n\nI, II\n1, 2\nare the first two,\nand V1\nis the third.\n')]],
     ['source code', [text('for (let i = 0; i < 3; i++) {\n  add(i, 1)\n}\nconst sizes = [\n  1,\n  2,\n]\n')]],
+    ['a list of people', [text('id,age,sex\n1,55,M\n2,60,F\n3,71,M\n')]],
+    ['a list of files', [text('ecg_id,file,label\n1,a.dcm,1\n2,b.dcm,0\n3,c.dcm,1\n')]],
     ['JSON with a number per line', [text('[\n  1,\n  2,\n  3,\n  4\n]\n')]],
   ])('refuses files of no known format (%s)', (_, files) => {
     expect(codedError(() => parseRecording(files)).code).toBe('format-unknown')
@@ -73,6 +75,7 @@ describe('parseRecording', () => {
       'docs/**/*.md',
       'test/fixtures/**/*.{md,ts}',
       '{console/src/ecg,streams/mqtt}/**/*.{ts,tsx,proto}',
+      '*.json',
     ]
     const files = globSync(names, { cwd: ROOT }).map((name) => ({ name, bytes: readFileSync(join(ROOT, name)) }))
 
@@ -101,9 +104,12 @@ describe('parseRecording', () => {
 
 describe.skipIf(!hasData)(`real files in unsupported formats${NO_DATA}`, () => {
   test.each([
-    ['json_zzu_pecg/index.json', 'format-unknown'],
-    ['sph_h5/SPH00001.h5', 'format-unsupported'],
+    ['format_zoo/json_zzu_pecg/index.json', 'format-unknown'],
+    ['format_zoo/sph_h5/SPH00001.h5', 'format-unsupported'],
+    ['ptbxl100/ptbxl_labels.csv', 'format-unknown'],
+    ['ptbxl100/scp_statements.csv', 'format-unknown'],
+    ['cinc2021/index.csv', 'format-unknown'],
   ])('refuses %s with %s', async (file, code) => {
-    await expect(readRecording(dataPath('format_zoo', file))).rejects.toMatchObject({ code })
+    await expect(readRecording(dataPath(file))).rejects.toMatchObject({ code })
   })
 })

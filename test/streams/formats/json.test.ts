@@ -109,11 +109,14 @@ describe('the reader of our own JSON', () => {
     expect(problem(document, { format: 'json' })).toEqual([code, field])
   })
 
-  test.each(['{"rateHz": 500', '{', `{"a":${'['.repeat(100_000)}`])('refuses truncated JSON', (text) => {
-    const { code } = codedError(() => parseRecording([{ name: 'x', bytes: Buffer.from(text) }]))
+  test.each(['{"rateHz": 500', '{"samples": ', `{"samples":${'['.repeat(100_000)}`])(
+    'refuses truncated JSON',
+    (text) => {
+      const { code } = codedError(() => parseRecording([{ name: 'x', bytes: Buffer.from(text) }]))
 
-    expect(code).toBe('payload-malformed')
-  })
+      expect(code).toBe('payload-malformed')
+    },
+  )
 
   test('refuses an array', () => {
     expect(problem([window])).toEqual(['format-unknown', 'file'])
@@ -190,12 +193,57 @@ describe('the reader of ZZU pECG JSON', () => {
   })
 })
 
+describe('a JSON file without a field of an ECG', () => {
+  const { rateHz, leads, samples } = window
+  const sources: [string, string][] = [
+    ['a package', JSON.stringify({ name: 'x', version: '1.0.0', source: 'a.ts', files: ['leads'] })],
+    ['a result of ours', JSON.stringify({ ecgId: 'x', measurements: { heartRateBpm: 60 }, quality: { leads: [] } })],
+    ['an ECG one level below', JSON.stringify({ 'a "leads": [': 1, ecg: { rateHz, leads, samples } })],
+    ['a field’s name as a value', JSON.stringify({ kind: 'samples', 'a\\': 'leads', '"': 'rateHz' })],
+    ['nothing', '{}'],
+    ['a number per line', JSON.stringify({ ecg: Array.from({ length: 40 }, (_, i) => i) }, null, 2)],
+    ['comments', '{\n  // the compiler reads these\n  "compilerOptions": { "strict": true },\n}\n'],
+    ['a template', '{{ title }}\n\nDear all, "leads": see below\n'],
+    ['its first byte only', '{'],
+    ['a text without an end', '{"leads'],
+    ['a bracket without an end', `{"a":${'['.repeat(100_000)}"samples":`],
+  ]
+
+  test.each(sources)('is of no known format (%s)', (_, text) => {
+    const { code } = codedError(() => parseRecording([{ name: 'x.json', bytes: Buffer.from(text) }]))
+
+    expect(code).toBe('format-unknown')
+  })
+
+  test.each(sources.slice(0, 5))('names what it lacks if it is named as JSON (%s)', (_, text) => {
+    const files = [{ name: 'x.json', bytes: Buffer.from(text) }]
+
+    expect(codedError(() => parseRecording(files, { format: 'json' })).message).toBe('field-invalid: field=leads')
+  })
+
+  test.each([
+    ['rateHz', { rateHz: 500 }, 'leads'],
+    ['leads', { leads: window.leads }, 'rateHz'],
+    ['samples, after much else', { a: { '}"': ['\\"', {}] }, b: 'x\\', samples }, 'leads'],
+    ['signal', { name: 'x', signal: {} }, 'signal.leads'],
+  ])('differs from one with a single field, whose error names the next one (%s)', (_, document, field) => {
+    expect(problem(document)).toEqual(['field-invalid', field])
+  })
+
+  test('does not hide an ECG of another format that was uploaded with it', () => {
+    const csv = { name: 'ecg.csv', bytes: Buffer.from('rate: 500\nunit: uV\nI,II\n1,2\n3,4\n5,6\n') }
+    const about = { name: 'about.json', bytes: Buffer.from('{"ward":"3"}') }
+
+    expect(parseRecording([about, csv]).format).toBe('csv')
+  })
+})
+
 describe('the JSON reader on hostile input', () => {
   test.each([
     ['objects', `{"rateHz":500,"leads":[${'{},'.repeat(200_000)}{}],"samples":[]}`],
     ['lists', `{"signal":{"leads":{"I":[${'[],'.repeat(200_000)}[]]},"sampleRate":500}}`],
     ['strings', `{"signal":{"leads":{"I":[${'"",'.repeat(100_000)}""]},"sampleRate":500}}`],
-    ['resources', `{"resourceType":"Observation","component":[${'{},'.repeat(200_000)}{}]}`],
+    ['resources', `{"resourceType":"Observation","component":[{"valueSampledData":{}},${'{},'.repeat(200_000)}{}]}`],
   ])('refuses too many %s before parsing', (_, text) => {
     const { code, detail } = codedError(() => parseRecording([{ name: 'x', bytes: Buffer.from(text) }]))
 
@@ -203,7 +251,7 @@ describe('the JSON reader on hostile input', () => {
   })
 
   test('refuses a file that is too large', () => {
-    const bytes = Buffer.alloc(32 * 1024 * 1024 + 1, '{ ')
+    const bytes = Buffer.concat([Buffer.from('{"samples":'), Buffer.alloc(32 * 1024 * 1024, '{ ')])
 
     expect(codedError(() => parseRecording([{ name: 'x', bytes }])).code).toBe('payload-too-large')
   })

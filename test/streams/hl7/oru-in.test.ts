@@ -96,6 +96,12 @@ describe('readOru', () => {
     [
       'a file that is not an ECG',
       [`OBX|1|ED|x||A^text^xml^Base64^${Buffer.from('{}').toString('base64')}`],
+      'format-unknown',
+      'OBX[2].5',
+    ],
+    [
+      'an ECG that lacks a field',
+      [`OBX|1|ED|x||A^text^xml^Base64^${Buffer.from('{"rateHz":500}').toString('base64')}`],
       'field-invalid',
       'OBX[2].5',
     ],

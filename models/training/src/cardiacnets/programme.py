@@ -81,6 +81,7 @@ def _segmentation(view: View, steps: int) -> SegmentationConfig:
 
 
 DrawingEncoder = Literal["aligned", "screening"]
+SamplerName = Literal["full", "quick", "distilled"]
 
 
 @dataclass(frozen=True)
@@ -156,7 +157,15 @@ class Programme:
     drawn_people: int = 6_000
     """The first of those with cines, who teach how to draw: each of them is seen eleven times."""
     draw_steps: int = 25
-    """Of the denoiser that is not distilled."""
+    """Of the sampler `full`."""
+    quick_steps: int = 8
+    """Of the sampler `quick`: the same denoiser with the same guidance."""
+    draw_guidance: float = 2.0
+    """Of both, and of a student's teacher. More of it shows more of the ECG, and exaggerates
+    (`cardiacnets-train synthesis guidance`)."""
+    default_sampler: SamplerName = "quick"
+    """That the bundle draws with if none is named. With `distilled`, the bundle has a student too, and a whole training
+    makes it (docs/decisions/0012)."""
     choice_steps: int = 1000
     """Of the short `diffusion` trainings that what it predicts is chosen by (`cardiacnets-train synthesis choices`)."""
 
@@ -180,6 +189,8 @@ class Programme:
         ):
             if here != there:
                 raise ConfigurationError(f"{has}.{name} is {here}, but what it gets has {there}")
+        if self.default_sampler == "distilled" and not self.distils:
+            raise ConfigurationError("default_sampler is distilled, but a denoiser that predicts ε has no student")
 
     @property
     def trunk_hz(self) -> int:
@@ -548,6 +559,11 @@ class Run:
             train_diffusion(self.programme.diffusion, self.latents, self.conditions, done.parent, start)
         return done
 
+    @property
+    def has_student(self) -> bool:
+        """Whether `distillation` is done."""
+        return (self.folder / "distillation" / "model.pt").exists()
+
     def distillation(self) -> Path:
         """Stage `distillation`."""
         return self._distil(self.programme.distillation, "distillation")
@@ -578,7 +594,8 @@ class Run:
         if not is_finished:
             teacher, _ = load_denoiser(self.diffusion())
             p = self.programme.diffusion
-            config = replace(config, denoiser=p.denoiser, schedule=p.schedule)
+            guidance = self.programme.draw_guidance
+            config = replace(config, denoiser=p.denoiser, schedule=p.schedule, guidance=guidance)
             train_distillation(config, self.latents, self.conditions, teacher, done.parent)
         return done
 
@@ -617,3 +634,8 @@ STAGES: Mapping[str, Callable[[Run], list[Path]]] = {
     "ablation": lambda run: [run.ablation()] if run.is_virtual else [],
 }
 """Stage → what makes it, in the order of the programme; nothing where the people have not what it needs."""
+
+
+def stages_of(programme: Programme) -> list[str]:
+    """The stages of a whole training: `distillation` only where its student is shipped."""
+    return [name for name in STAGES if name != "distillation" or programme.default_sampler == "distilled"]

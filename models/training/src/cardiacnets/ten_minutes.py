@@ -1,6 +1,6 @@
 """Better cines in the time that one large GPU is lent: the kept denoiser learns on, and what it became is exported.
 
-    people, latents, conditions ─ denoiser, from the kept weights ─ student ─ a bundle beside the shipped one
+    people, latents, conditions ─ denoiser, from the kept weights ─ a bundle beside the shipped one
 
 The first part is kept, so that a second call has all of its time for training. A call that was killed, and one that
 ended, is gone on from.
@@ -20,7 +20,6 @@ from cardiacnets.configuration import from_json
 from cardiacnets.device import device
 from cardiacnets.models.denoiser import Denoiser, DenoiserConfig
 from cardiacnets.stages.diffusion import load_denoiser, train_diffusion, validation_errors
-from cardiacnets.stages.distillation import train_distillation
 from cardiacnets.synthesis.export import export_drawing
 from cardiacnets.synthesis.report import SynthesisReportConfig
 from cardiacnets.weights import adopt
@@ -57,12 +56,9 @@ class Budget:
     """How long, and for what."""
 
     seconds: float
-    student: float = 0.2
-    """Of the time that the preparation leaves: for the student. The denoiser has the rest."""
     batch: int = 96
     """Cines a step."""
     learning_rate: float = 1e-3
-    student_learning_rate: float = 3e-4
     even_if_worse: bool = False
     """Export a denoiser whose error on validation people has not fallen."""
 
@@ -91,7 +87,7 @@ def ten_minutes(
 ) -> Mapping[str, object]:
     """Train for `budget` and write the bundle `bundle` with the new drawing networks to `out`; returns what was gained.
 
-    `run` has people with cines; its `diffusion` and `distillation` are replaced.
+    `run` has people with cines. Its `diffusion` is replaced, and a student of the denoiser before is put aside.
 
     Raises:
         NotBetterError: the denoiser's error has not fallen; the weights of before are the next call's start.
@@ -110,9 +106,8 @@ def ten_minutes(
             f"drawing and encoding the people took {prepared:.0f} of {budget.seconds:.0f} s. They are kept in "
             f"{run.folder}: run the same command again, and all of the time is for training"
         )
-    seconds = {"denoiser": left * (1 - budget.student), "student": left * budget.student}
     p = run.programme
-    teaching = replace(
+    learning = replace(
         p.diffusion,
         denoiser=start.config,
         batch=budget.batch,
@@ -120,19 +115,18 @@ def ten_minutes(
         optimisation=replace(
             p.diffusion.optimisation,
             steps=ANY,
-            seconds=seconds["denoiser"],
+            seconds=left,
             learning_rate=budget.learning_rate,
             bfloat16=device().type == "cuda",
             save_every=STEPS_BETWEEN,
         ),
     )
-    before = validation_errors(start.to(device()).eval(), teaching, latents, conditions)
+    before = validation_errors(start.to(device()).eval(), learning, latents, conditions)
     start.cpu()
     for stage in ("diffusion", "distillation"):
         _clear(run.folder / stage)
-    teacher, schedule = load_denoiser(train_diffusion(teaching, latents, conditions, run.folder / "diffusion", start))
-    after = validation_errors(teacher.to(device()), teaching, latents, conditions)
-    teacher.cpu()
+    denoiser, _ = load_denoiser(train_diffusion(learning, latents, conditions, run.folder / "diffusion", start))
+    after = validation_errors(denoiser.to(device()), learning, latents, conditions)
     gained = {name: {"before": round(before[name], 4), "after": round(after[name], 4)} for name in after}
     say(f"denoiser: {_steps(run.folder / 'diffusion')} steps; error on validation people {json.dumps(gained)}")
     if sum(after.values()) >= sum(before.values()) and not budget.even_if_worse:
@@ -141,21 +135,6 @@ def ten_minutes(
             f"the denoiser's error on validation people has not fallen ({json.dumps(gained)}); nothing is exported. "
             "Give it more --minutes, a GPU or larger batches; --even-if-worse exports it all the same"
         )
-    learning = replace(
-        p.distillation,
-        denoiser=start.config,
-        schedule=schedule,
-        batch=budget.batch,
-        optimisation=replace(
-            p.distillation.optimisation,
-            steps=ANY,
-            seconds=seconds["student"],
-            learning_rate=budget.student_learning_rate,
-            save_every=STEPS_BETWEEN,
-        ),
-    )
-    train_distillation(learning, latents, conditions, teacher, run.folder / "distillation")
-    say(f"student: {_steps(run.folder / 'distillation')} steps; {monotonic() - began:.0f} s are gone")
     if out != bundle:
         shutil.copytree(bundle, out, dirs_exist_ok=True)
     version = json.loads((bundle / "manifest.json").read_text())["version"]

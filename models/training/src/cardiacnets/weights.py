@@ -29,7 +29,6 @@ KEPT: Mapping[str, tuple[str, ...]] = {
     "align": ("",),
     "vae": ("",),
     "diffusion": ("ema.",),
-    "distillation": ("ema.",),
 }
 """Stage → prefixes of the weights that later stages read."""
 LEAST = 256
@@ -66,7 +65,7 @@ def tensors_of(bundle: Path) -> dict[str, NDArray[np.float32]]:
 def keep(run_dir: Path, weights: Path = WEIGHTS, bundle: Path = BUNDLE) -> list[Path]:
     """Write the weights of every finished stage of `run_dir`; returns their files.
 
-    Weights that the bundle holds are not written again: export first.
+    Weights that the bundle holds are not written again: export first. Files of stages that are no longer kept go.
     """
     written, held = [], tensors_of(bundle)
     for stage, prefixes in KEPT.items():
@@ -88,6 +87,8 @@ def keep(run_dir: Path, weights: Path = WEIGHTS, bundle: Path = BUNDLE) -> list[
         path.parent.mkdir(parents=True, exist_ok=True)
         torch.save({"config": state["config"], "model": model, "elsewhere": elsewhere}, path)
         written.append(path)
+    for path in set(weights.glob("*.pt")) - {kept_path(stage, weights) for stage in KEPT}:
+        path.unlink()
     return written
 
 
@@ -98,7 +99,7 @@ def adopt(stage: str, run_dir: Path, weights: Path = WEIGHTS, bundle: Path = BUN
         ValueError: the bundle no longer holds what was left to it.
     """
     path = kept_path(stage, weights)
-    if not path.exists():
+    if stage not in KEPT or not path.exists():
         return False
     state = torch.load(path, weights_only=True)
     model = {name: value.float() if value.is_floating_point() else value for name, value in state["model"].items()}

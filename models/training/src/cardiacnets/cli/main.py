@@ -68,7 +68,7 @@ class Train:
         """Run the command."""
         from cardiacnets.device import has_bfloat16, process
         from cardiacnets.models.frontend import RATE_HZ
-        from cardiacnets.programme import COMPACT, STAGES, Run, in_bfloat16, read_programme, rehearsal
+        from cardiacnets.programme import COMPACT, STAGES, Run, in_bfloat16, read_programme, rehearsal, stages_of
 
         programme = read_programme(self.config)
         if self.config == COMPACT and has_bfloat16():
@@ -95,7 +95,7 @@ class Train:
             start=self.from_bundle,
             keeps_convolutions=not self.all_weights,
         )
-        for name in STAGES if self.stage is None else [self.stage]:
+        for name in stages_of(programme) if self.stage is None else [self.stage]:
             for made in STAGES[name](run):
                 if process()[0] == 0:
                     print(f"{name}: {made}")
@@ -160,7 +160,7 @@ class Export:
         report = export_bundle(self.run_dir, self.bundle, self.version, with_int8=self.int8)
         print(f"{self.bundle}  PyTorch-ONNX difference {report['parity']:.1e}")
         print(json.dumps(report["choices"], indent=1))
-        if (self.run_dir / "distillation" / "model.pt").exists():
+        if (self.run_dir / "diffusion" / "model.pt").exists():
             return synthesis_cli.Export(self.run_dir, self.bundle, self.version)()
         return 0
 

@@ -20,11 +20,14 @@ CHOICES = REPORT.with_name("choices.json")
 PAGE = REPOSITORY / "docs" / "evaluation.md"
 
 
-def _run(run_dir: Path) -> "Run":
+def _run(run_dir: Path, config: str = "compact") -> "Run":
     from cardiacnets.device import has_bfloat16
-    from cardiacnets.programme import Programme, Run, in_bfloat16
+    from cardiacnets.programme import COMPACT, Run, in_bfloat16, read_programme
 
-    return Run(in_bfloat16(Programme()) if has_bfloat16() else Programme(), run_dir, adopts=True)
+    programme = read_programme(config)
+    if config == COMPACT and has_bfloat16():
+        programme = in_bfloat16(programme)
+    return Run(programme, run_dir, adopts=True)
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,8 @@ class Export:
     """Bundle folder."""
     version: str | None = None
     """The bundle's new version; by default it stays."""
+    config: str = "compact"
+    """The sizes that the run was trained with, and the samplers: compact or a TOML file."""
 
     def __call__(self) -> int:
         """Run the command."""
@@ -45,7 +50,8 @@ class Export:
 
         report = json.loads(REPORT.read_text()) if REPORT.exists() else None
         config = SynthesisReportConfig()
-        difference = export_drawing(_run(self.run_dir), self.bundle, config, version=self.version, report=report)
+        run = _run(self.run_dir, self.config)
+        difference = export_drawing(run, self.bundle, config, version=self.version, report=report)
         print(f"{self.bundle}  PyTorch-ONNX difference {difference:.1e}")
         return 0
 
@@ -62,6 +68,8 @@ class Evaluate:
     """The JSON that is written; its sheet is beside it."""
     page: Path = PAGE
     """Gets the section."""
+    config: str = "compact"
+    """The sizes that the run was trained with, and the samplers: compact or a TOML file."""
 
     def __call__(self) -> int:
         """Run the command."""
@@ -69,7 +77,8 @@ class Evaluate:
         from cardiacnets.synthesis.page import section
         from cardiacnets.synthesis.report import SynthesisReportConfig, evaluate_synthesis
 
-        report = evaluate_synthesis(_run(self.run_dir), SynthesisReportConfig(people=self.people), self.report)
+        run = _run(self.run_dir, self.config)
+        report = evaluate_synthesis(run, SynthesisReportConfig(people=self.people), self.report)
         put_section(self.page, section(report))
         print(json.dumps({name: report["drawn"][name]["function"] for name in report["drawn"]}, indent=1))
         return 0

@@ -35,6 +35,8 @@ from cardiacnets.models.unet import UNet, UNetConfig
 from cardiacnets.models.vae import CineDecoder, Vae, VaeConfig
 from cardiacnets.signal.profile import REPOSITORY, load_profile
 from cardiacnets.synthesis.bundle import (
+    DISTILLED,
+    FULL,
     VIEW_NAMES,
     Network,
     Networks,
@@ -47,7 +49,7 @@ from cardiacnets.synthesis.readout import FEATURES, READ_INDICES, Readout, descr
 
 OUT = REPOSITORY / "test" / "fixtures" / "synthesis"
 SEED = 7
-SAMPLERS = {"full": SamplerEntry(50, 1.75), "distilled": SamplerEntry(8, 1.0)}
+SAMPLERS = {"full": SamplerEntry(FULL, 50, 1.75), "distilled": SamplerEntry(DISTILLED, 8, 1.0)}
 TOKEN_COPIES = 24
 """The tiny encoder's eight features a token are repeated to the real width, 192."""
 
@@ -83,12 +85,9 @@ def tiny_networks() -> Networks:
     vae.latent_mean.copy_(torch.tensor([0.1, -0.2, 0.3, 0.0]))
     vae.latent_std.copy_(torch.tensor([0.8, 1.2, 1.0, 0.9]))
     classes: Mapping[View, int] = {"short_axis": 4, "four_chamber": 6}
-    return Networks(
-        shake(vae, 1),
-        shake(Denoiser(denoiser), 2),
-        shake(Denoiser(denoiser), 3),
-        {view: shake(UNet(UNetConfig(n, widths=(8, 8), groups=4)), 4) for view, n in classes.items()},
-    )
+    teacher, student = (shake(Denoiser(denoiser), seed) for seed in (2, 3))
+    segmenters = {view: shake(UNet(UNetConfig(n, widths=(8, 8), groups=4)), 4) for view, n in classes.items()}
+    return Networks(shake(vae, 1), teacher, segmenters, student)
 
 
 def _write_encoder(out_dir: Path) -> TinyEncoder:
@@ -146,7 +145,7 @@ def _reference(networks: Networks, encoder: TinyEncoder) -> dict[str, Any]:
     for index, (view, name) in enumerate(VIEW_NAMES.items()):
         side = CROP[view] // 8
         start = waves(1, config.channels, config.frames, side, side)
-        for sampler, denoiser in (("full", networks.denoiser), ("distilled", networks.distilled)):
+        for sampler, denoiser in zip(SAMPLERS, networks.denoisers().values(), strict=True):
             for guidance in (1.0, 1.75):
                 number = torch.tensor([index])
                 predict = guided(denoiser, tokens, embedding, number, guidance)

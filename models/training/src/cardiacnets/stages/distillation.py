@@ -49,7 +49,7 @@ class DistillationConfig:
     teacher_steps: int = 3
     """Of the teacher, for each of the student's."""
     guidance: float = 2.0
-    """Of the teacher. More of it shows more of the ECG, and exaggerates (`cardiacnets-train synthesis guidance`)."""
+    """Of the teacher."""
     pairs: float = 1.25
     """`flow`: people, for each step of training, whose cines the teacher draws first, in half as many steps as it takes
     for the other methods."""

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import onnx
@@ -23,6 +23,9 @@ from cardiacnets.models.denoiser import Denoiser
 from cardiacnets.models.diffusion import ScheduleConfig
 from cardiacnets.models.unet import UNet
 from cardiacnets.models.vae import CineDecoder, Vae
+
+if TYPE_CHECKING:
+    from cardiacnets.programme import Programme
 
 Network = TypeVar("Network", bound=nn.Module)
 VIEW_NAMES: Mapping[View, str] = {"short_axis": "sax", "four_chamber": "4ch"}
@@ -40,8 +43,13 @@ class Networks:
 
     vae: Vae
     denoiser: Denoiser
-    distilled: Denoiser
     segmenters: Mapping[View, UNet]
+    student: Denoiser | None = None
+    """The distilled denoiser, if the bundle has one."""
+
+    def denoisers(self) -> dict[str, Denoiser]:
+        """The file of each in the bundle."""
+        return {FULL: self.denoiser} | ({DISTILLED: self.student} if self.student is not None else {})
 
 
 def in_half(networks: Networks) -> Networks:
@@ -51,15 +59,27 @@ def in_half(networks: Networks) -> Networks:
         return copy.deepcopy(network).half().float()
 
     segmenters = {view: rounded(unet) for view, unet in networks.segmenters.items()}
-    return Networks(rounded(networks.vae), rounded(networks.denoiser), rounded(networks.distilled), segmenters)
+    student = None if networks.student is None else rounded(networks.student)
+    return Networks(rounded(networks.vae), rounded(networks.denoiser), segmenters, student)
 
 
 @dataclass(frozen=True)
 class SamplerEntry:
-    """Steps and guidance of a sampler, as they measured best."""
+    """The denoiser's file, and steps and guidance, as they measured best."""
 
+    file: str
     steps: int
     guidance: float
+
+
+def sampler_entries(programme: "Programme", *, with_student: bool) -> dict[str, SamplerEntry]:
+    """Samplers of a programme: `full` and `quick` with the same denoiser, `distilled` with its student."""
+    p = programme
+    entries = {
+        "full": SamplerEntry(FULL, p.draw_steps, p.draw_guidance),
+        "quick": SamplerEntry(FULL, p.quick_steps, p.draw_guidance),
+    }
+    return entries | ({"distilled": SamplerEntry(DISTILLED, p.distillation.steps, 1.0)} if with_student else {})
 
 
 def segmenter_file(view: View) -> str:
@@ -115,12 +135,12 @@ def _export(
 
 
 def export_synthesis(networks: Networks, out_dir: Path) -> float:
-    """Write the five ONNX files; returns the largest difference to PyTorch, relative to max(1, |value|).
+    """Write the ONNX files; returns the largest difference to PyTorch, relative to max(1, |value|).
 
     The difference is measured over batches and sizes that were not traced.
     """
     cases: list[tuple[str, nn.Module, dict[str, Tensor], dict[str, Tensor]]] = []
-    for file, denoiser in ((FULL, networks.denoiser), (DISTILLED, networks.distilled)):
+    for file, denoiser in networks.denoisers().items():
         cases.append((file, denoiser, example_of(denoiser, 2, 10), example_of(denoiser, 3, 12, seed=1)))
         free = {name: {0: "N"} for name in DENOISER_INPUTS}
         free["latent"] = free["prediction"] = {0: "N", 3: "h", 4: "w"}
@@ -154,11 +174,9 @@ def synthesis_entry(
 ) -> dict[str, Any]:
     """The manifest's `synthesis`.
 
-    `samplers` has `full` and `distilled`. `encoder` is the file of the ECG encoder that the denoisers were trained
-    with.
+    `default` is one of `samplers`. `encoder` is the file of the ECG encoder that the denoisers were trained with.
     """
     config = networks.denoiser.config
-    files = {"full": FULL, "distilled": DISTILLED}
     return {
         "evidence": "virtual",
         "encoder": encoder,
@@ -182,7 +200,7 @@ def synthesis_entry(
         "samplers": [
             {
                 "name": name,
-                "file": files[name],
+                "file": entry.file,
                 "prediction": schedule.prediction,
                 "steps": entry.steps,
                 "guidance": entry.guidance,
@@ -199,6 +217,12 @@ def synthesis_entry(
 CARD = "MODEL_CARD.md"
 
 
+def files_of(entry: dict[str, Any]) -> list[str]:
+    """The ONNX files that are loaded for a manifest's `synthesis`."""
+    denoisers = dict.fromkeys(sampler["file"] for sampler in entry["samplers"])
+    return [*denoisers, DECODER, *(segmenter_file(view) for view in VIEW_NAMES), entry["encoder"]]
+
+
 def add_synthesis(
     made: Path,
     difference: float,
@@ -210,7 +234,7 @@ def add_synthesis(
 ) -> None:
     """Put what `export_synthesis` wrote to `made`, and the encoder if it is there, into a bundle.
 
-    They replace the bundle's old files.
+    They replace what the bundle drew with before. No ONNX file stays in the folder that the manifest does not list.
     `version` is the bundle's new one, `section` what its card says of drawn cines.
 
     Raises:
@@ -220,14 +244,10 @@ def add_synthesis(
         raise ValueError(f"PyTorch and ONNX differ by {difference:.1e}")
     path = bundle_dir / "manifest.json"
     manifest = json.loads(path.read_text())
-    names = [FULL, DISTILLED, DECODER, *(segmenter_file(view) for view in VIEW_NAMES)]
-    before = manifest.get("synthesis", {}).get("encoder")
-    if (made / entry["encoder"]).exists():
-        names.append(entry["encoder"])
-        if before not in (None, entry["encoder"]) and before in manifest["tensors"]:
-            (bundle_dir / before).unlink()
-            manifest["files"] = [file for file in manifest["files"] if file["path"] != before]
-            del manifest["tensors"][before]
+    names = files_of(entry)
+    replaced = set(files_of(manifest["synthesis"])) - set(names) if "synthesis" in manifest else set()
+    if not (made / entry["encoder"]).exists():
+        names.remove(entry["encoder"])
     for name in names:
         shutil.copyfile(made / name, bundle_dir / name)
     card = bundle_dir / CARD
@@ -239,9 +259,15 @@ def add_synthesis(
         manifest["version"] = version
     if card.exists():
         names.append(CARD)
-    kept = [file for file in manifest["files"] if file["path"] not in names]
+    kept = [file for file in manifest["files"] if file["path"] not in {*names, *replaced}]
     manifest["files"] = kept + [file_entry(bundle_dir / name) for name in names]
     networks = [name for name in names if name.endswith(".onnx")]
-    manifest["tensors"] |= {name: describe_tensors(inference_session(bundle_dir / name)) for name in networks}
+    tensors = {name: those for name, those in manifest["tensors"].items() if name not in replaced}
+    described = {name: describe_tensors(inference_session(bundle_dir / name)) for name in networks}
+    manifest["tensors"] = tensors | described
     manifest["synthesis"] = entry
     path.write_text(json.dumps(manifest, indent=1, allow_nan=False) + "\n")
+    listed = {file["path"] for file in manifest["files"]}
+    for network in bundle_dir.glob("*.onnx"):
+        if network.name not in listed:
+            network.unlink()

@@ -13,10 +13,10 @@ from cardiacnets.stages.vae import load_vae
 from cardiacnets.synthesis.bundle import (
     VIEW_NAMES,
     Networks,
-    SamplerEntry,
     add_synthesis,
     export_synthesis,
     in_half,
+    sampler_entries,
     synthesis_entry,
 )
 from cardiacnets.synthesis.figures import SynthesisReport
@@ -39,22 +39,29 @@ def export_drawing(
     """Add `synthesis` to the bundle, and to its card what `report` says.
 
     Returns the largest difference between PyTorch and ONNX.
+
+    Raises:
+        ValueError: `report` is about a bundle with another default sampler.
     """
-    denoiser, schedule = load_denoiser(run.diffusion())
-    distilled, _ = load_denoiser(run.distillation())
-    segmenters = {view: load_unet(run.segmentation(view)) for view in VIEW_NAMES}
-    networks = in_half(Networks(load_vae(run.vae()), denoiser, distilled, segmenters))
-    evaluation = Evaluation(run, config)
     p = run.programme
-    drawn = {name: report["drawn"][name]["function"] for name in ("full", "distilled")} if report else None
+    if report is not None and report["default"] != p.default_sampler:
+        raise ValueError(
+            f"the report is about cines drawn with {report['default']}, but the bundle draws with {p.default_sampler}: "
+            "run `cardiacnets-train synthesis evaluate` first"
+        )
+    ships_student = p.default_sampler == "distilled"
+    denoiser, schedule = load_denoiser(run.diffusion())
+    student = load_denoiser(run.distillation())[0] if ships_student else None
+    segmenters = {view: load_unet(run.segmentation(view)) for view in VIEW_NAMES}
+    networks = in_half(Networks(load_vae(run.vae()), denoiser, segmenters, student))
+    evaluation = Evaluation(run, config)
+    samplers = sampler_entries(p, with_student=ships_student)
+    drawn = {name: report["drawn"][name]["function"] for name in samplers} if report else None
     entry = synthesis_entry(
         networks,
         schedule,
-        {
-            "full": SamplerEntry(p.draw_steps, p.distillation.guidance),
-            "distilled": SamplerEntry(p.distillation.steps, 1.0),
-        },
-        "distilled",
+        samplers,
+        p.default_sampler,
         ENCODER,
         describe_readout(evaluation.readout, evaluation.ceiling, VIEW_NAMES, drawn),
     )

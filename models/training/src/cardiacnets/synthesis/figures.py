@@ -90,6 +90,8 @@ class SynthesisReport(TypedDict):
 
     people: int
     samplers: dict[str, SamplerSizes]
+    default: str
+    """The sampler that the bundle draws with if none is named; `diversity`, `copies` and `precision` are its own."""
     readout: ReadoutFigures
     readFromEcg: Function
     true: Figures

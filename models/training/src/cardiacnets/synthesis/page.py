@@ -39,7 +39,8 @@ def _sources(report: SynthesisReport) -> list[tuple[str, Figures]]:
 
 def _beside_another_person(report: SynthesisReport) -> str:
     """What the Fréchet distance with the ECG shows about the drawn cines."""
-    drawn, other = report["drawn"]["distilled"]["distance"]["withEcg"], report["otherPerson"]["distance"]["withEcg"]
+    drawn = report["drawn"][report["default"]]["distance"]["withEcg"]
+    other = report["otherPerson"]["distance"]["withEcg"]
     if drawn < other:
         return "Together with their ECGs, drawn cines are nearer to true ones than other people's true cines are."
     return (
@@ -136,7 +137,7 @@ def _precision(report: SynthesisReport) -> str:
     ]
     return (
         table(head, rows)
-        + "\n\nThe distilled sampler in two views (SAX short axis, 4CH four-chamber).\ndB: similarity to the float32 drawing from the same noise. Times are from this processor,\nwhich has no "
+        + f"\n\nSampler `{report['default']}`, two views (SAX short axis, 4CH four-chamber).\ndB: similarity to the float32 drawing from the same noise. Times are from this processor,\nwhich has no "
         "arithmetic in float16. No GPU was available."
     )
 
@@ -145,6 +146,7 @@ def section(report: SynthesisReport) -> str:
     """Markdown."""
     spread, copies = report["diversity"], report["copies"]["short_axis"]
     within, between = spread["function"]["lvEdv"]["withinEcg"], spread["function"]["lvEdv"]["betweenPeople"]
+    student = " `distilled` is its student, trained for few steps." if "distilled" in report["samplers"] else ""
     return f"""{TITLE}
 
 The figures are for {report["people"]} virtual test people. Their true cines are resampled to 16 frames.
@@ -155,7 +157,8 @@ Fréchet distances use our CMR encoders' features ({DIMENSIONS}) and the true ci
 
 {_likeness(report)}
 
-`full` is the denoiser as trained. `few` is the same denoiser with the step count of `distilled`, which was trained for it (docs/synthesis.md).
+`full` and `quick` are the same denoiser, in many steps and in few.{student}
+The bundle draws with `{report["default"]}` unless another is named.
 {_beside_another_person(report)}
 
 Function is read from areas that our U-Nets find, by a ridge regression fitted on {report["readout"]["people"]} training people's true cines.
@@ -194,11 +197,11 @@ DIMENSIONS = "24 principal directions"
 
 
 def summary(report: SynthesisReport) -> dict[str, Any]:
-    """`cmr` of the evaluation JSON: what the distilled sampler draws, as means of both views.
+    """`cmr` of the evaluation JSON: what the default sampler draws, as means of both views.
 
     Distances are together with the ECG's embedding, between true cines (floor) and another person's (ceiling).
     """
-    drawn = report["drawn"]["distilled"]
+    drawn = report["drawn"][report["default"]]
     likeness = drawn["likeness"].values()
     return {
         "people": report["people"],
@@ -218,7 +221,7 @@ CHOICE_NAMES = {
     "v": "v, zero terminal SNR",
     "epsilon": "ε, the paper's noise",
     "full": "not distilled, many steps",
-    "few": "not distilled, as few steps",
+    "quick": "not distilled, few steps",
     "progressive": "progressive",
     "consistency": "consistency",
     "flow": "rectified flow",
@@ -247,7 +250,7 @@ def choices_section(report: ChoicesReport) -> str:
     def nearest(candidates: list[Candidate]) -> str:
         return CHOICE_NAMES[min(candidates, key=lambda candidate: candidate["distance"]["withEcg"])["name"]]
 
-    students = [candidate for candidate in report["distillation"] if candidate["name"] not in {"full", "few"}]
+    students = [candidate for candidate in report["distillation"] if candidate["name"] not in {"full", "quick"}]
     return f"""{CHOICES_TITLE}
 
 The figures are for {report["prediction"][0]["people"]} validation people (`cardiacnets-train synthesis choices`; measures as above):
@@ -271,20 +274,21 @@ CARD_TITLE = "## Cines that it draws"
 
 def card_section(report: SynthesisReport) -> str:
     """Of `MODEL_CARD.md`, Markdown."""
+    drawn, sizes = report["drawn"][report["default"]], report["samplers"][report["default"]]
     rows = [
         [
             label,
             f"{report['readout']['onTrueCines'][name]:.2f}",
-            f"{report['drawn']['distilled']['function'][name]:.2f}",
-            f"{report['drawn']['distilled']['bias'][name]:+.1f}",
+            f"{drawn['function'][name]:.2f}",
+            f"{drawn['bias'][name]:+.1f}",
         ]
         for name, label in NAMES.items()
     ]
-    likeness = report["drawn"]["distilled"]["likeness"]
+    likeness = drawn["likeness"]
     other = report["otherPerson"]["likeness"]
     return f"""{CARD_TITLE}
 
-A latent video diffusion model draws the short-axis and the four-chamber view, distilled to {report["samplers"]["distilled"]["steps"]} steps.
+A latent video diffusion model draws the short-axis and the four-chamber view, in {sizes["steps"]} steps with guidance {sizes["guidance"]:g} (sampler `{report["default"]}`).
 It is conditioned on the ECG through the encoder, as screening trained it after the contrastive stage.
 **It learned from simulated hearts only, and its output is SYNTHETIC**: it shows how such a heart may look, never the heart of this person.
 Measured on {report["people"]} virtual test people:

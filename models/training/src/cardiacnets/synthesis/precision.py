@@ -13,7 +13,7 @@ from torch import Tensor
 from cardiacnets.bundle.quantise import Feed, compute_in_half, milliseconds, quantise, store_in_half
 from cardiacnets.bundle.write import inference_session
 from cardiacnets.data.latents import Conditions
-from cardiacnets.synthesis.bundle import DECODER, DISTILLED, Networks, export_synthesis, in_half
+from cardiacnets.synthesis.bundle import DECODER, FULL, Networks, export_synthesis, in_half
 from cardiacnets.synthesis.draw import Cines, Sampler, draw
 from cardiacnets.synthesis.metrics import psnr
 
@@ -42,7 +42,7 @@ def compare_precision(
     rows: NDArray[np.intp],
     calibration: NDArray[np.intp],
 ) -> Iterator[tuple[str, dict[str, float], Cines]]:
-    """Make smaller what `sampler`, the distilled one, draws with, by each variant.
+    """Make smaller what `sampler` draws with, the denoiser and decoder of `networks`, by each variant.
 
     `float32`: the cines of `rows` as `sampler` draws them with seed 0.
     `calibration`: rows of people who give the ranges of int8.
@@ -58,18 +58,18 @@ def compare_precision(
             folder.mkdir()
         export_synthesis(networks, wide)
         export_synthesis(in_half(networks), rounded)
-        fed: dict[str, list[Feed]] = {DISTILLED: [], DECODER: []}
+        fed: dict[str, list[Feed]] = {FULL: [], DECODER: []}
         plain = {name: _as_network(wide / name, kept) for name, kept in fed.items()}
-        draw(replace(sampler, denoiser=plain[DISTILLED], decoder=plain[DECODER]), conditions, calibration, 1, batch=4)
+        draw(replace(sampler, denoiser=plain[FULL], decoder=plain[DECODER]), conditions, calibration, 1, batch=4)
         for name, kept in fed.items():
             quantise(wide / name, int8 / name, kept)
             compute_in_half(wide / name, half / name)
             store_in_half(rounded / name, stored / name)
         for variant, folder in (("int8", int8), ("half", half), ("halfStored", stored)):
             sessions = {name: _as_network(folder / name) for name in fed}
-            cines = draw(replace(sampler, denoiser=sessions[DISTILLED], decoder=sessions[DECODER]), conditions, rows, 0)
+            cines = draw(replace(sampler, denoiser=sessions[FULL], decoder=sessions[DECODER]), conditions, rows, 0)
             figures = {f"{view}.psnr": float(psnr(frames, float32[view]).mean()) for view, frames in cines.items()}
-            for name, label in ((DISTILLED, "denoiser"), (DECODER, "decoder")):
+            for name, label in ((FULL, "denoiser"), (DECODER, "decoder")):
                 before, after = milliseconds([wide / name, folder / name], fed[name][-1])
                 figures[f"{label}.timesQuicker"] = before / after
                 figures[f"{label}.bytesSaved"] = 1 - (folder / name).stat().st_size / (wide / name).stat().st_size

@@ -22,6 +22,7 @@ from torch import nn
 from cardiacnets.domain import CONDITIONS, INDICES, View
 from cardiacnets.evaluation.honesty import interval
 from cardiacnets.metrics import auroc, pearson
+from cardiacnets.models.denoiser import Denoiser
 from cardiacnets.models.diffusion import SCHEDULE_PAPER, ScheduleConfig
 from cardiacnets.models.vae import CineDecoder
 from cardiacnets.stages.cmr_pretraining import load_encoder
@@ -30,7 +31,7 @@ from cardiacnets.stages.distillation import METHODS
 from cardiacnets.stages.loop import digest_of
 from cardiacnets.stages.segmentation import load_segmenter, load_unet
 from cardiacnets.stages.vae import load_vae
-from cardiacnets.synthesis.bundle import Networks
+from cardiacnets.synthesis.bundle import DISTILLED, FULL, Networks, sampler_entries
 from cardiacnets.synthesis.draw import Cines, Sampler, cine_embeddings, draw, measure_features, reconstruct
 from cardiacnets.synthesis.figures import (
     Agreement,
@@ -123,13 +124,13 @@ class Evaluation:
         return {view: np.asarray(frames[rows]) for view, frames in self.run.short_cines.frames.items()}
 
     def samplers(self) -> dict[str, Sampler]:
-        """The samplers; `few` is `full` in as few steps as `distilled`: what distillation is worth."""
-        p = self.run.programme
-        few, guidance = p.distillation.steps, p.distillation.guidance
+        """`full` and `quick`, and `distilled` where the run has a student or the bundle gets one."""
+        run = self.run
+        with_student = run.has_student or run.programme.default_sampler == "distilled"
+        weights = {FULL: run.diffusion, DISTILLED: run.distillation}
         return {
-            "full": self.sampler(self.run.diffusion(), p.draw_steps, guidance),
-            "few": self.sampler(self.run.diffusion(), few, guidance),
-            "distilled": self.sampler(self.run.distillation(), few, 1.0),
+            name: self.sampler(weights[entry.file](), entry.steps, entry.guidance)
+            for name, entry in sampler_entries(run.programme, with_student=with_student).items()
         }
 
     def sampler(self, weights: Path, steps: int, guidance: float) -> Sampler:
@@ -307,13 +308,13 @@ class Evaluation:
             }
         return found
 
-    def precision(self, sampler: Sampler) -> dict[str, dict[str, Any]]:
+    def precision(self, name: str, sampler: Sampler) -> dict[str, dict[str, Any]]:
         """What fewer bits would cost and give."""
+        assert isinstance(sampler.denoiser, Denoiser)
         segmenters = {view: load_unet(self.run.segmentation(view)) for view in self.segmenters}
-        distilled, _ = load_denoiser(self.run.distillation())
-        networks = Networks(load_vae(self.run.vae()), distilled, distilled, segmenters)
+        networks = Networks(load_vae(self.run.vae()), sampler.denoiser, segmenters)
         some, test = self.train[:CALIBRATION_PEOPLE], self.test[: self.config.precision_people]
-        plain = {view: frames[: len(test)] for view, frames in self.drawn("distilled", sampler).items()}
+        plain = {view: frames[: len(test)] for view, frames in self.drawn(name, sampler).items()}
 
         def function(cines: Cines) -> dict[str, float]:
             return correlations(self.readout(measure_features(cines, self.segmenters)), self.indices[test])
@@ -336,13 +337,14 @@ def evaluate_synthesis(run: "Run", config: SynthesisReportConfig, report_path: P
     evaluation = Evaluation(run, config)
     evaluation.fit_feature_space()
     true = evaluation.true(evaluation.test)
-    samplers = evaluation.samplers()
+    samplers, default = evaluation.samplers(), run.programme.default_sampler
     drawn = {name: evaluation.drawn(name, sampler) for name, sampler in samplers.items()}
     report: SynthesisReport = {
         "people": len(evaluation.test),
         "samplers": {
             name: {"steps": sampler.steps, "guidance": sampler.guidance} for name, sampler in samplers.items()
         },
+        "default": default,
         "readout": {"people": config.readout_people, "onTrueCines": evaluation.ceiling},
         "readFromEcg": evaluation.read_from_ecg(),
         "true": {
@@ -355,9 +357,9 @@ def evaluate_synthesis(run: "Run", config: SynthesisReportConfig, report_path: P
             "distance": evaluation.distances(np.roll(evaluation.true_embedding, 1, axis=0)),
         },
         "drawn": {name: evaluation.describe(cines) for name, cines in drawn.items()},
-        "diversity": evaluation.diversity(samplers["distilled"]),
-        "copies": evaluation.copies(drawn["distilled"]),
-        "precision": evaluation.precision(samplers["distilled"]),
+        "diversity": evaluation.diversity(samplers[default]),
+        "copies": evaluation.copies(drawn[default]),
+        "precision": evaluation.precision(default, samplers[default]),
     }
     report_path.parent.mkdir(parents=True, exist_ok=True)
     report_path.write_text(json.dumps(report, indent=1, allow_nan=False) + "\n")
@@ -403,13 +405,13 @@ def compare_choices(
     """Figures of each candidate for prediction target and distillation method, on validation people.
 
     `prediction` is what a denoiser predicts, after a short training each. `distillation` is how it is distilled, beside
-    the denoiser in many steps (`full`) and in as few (`few`). `toFull` is the PSNR (dB) to what `full` draws from the
+    the denoiser in many steps (`full`) and in few (`quick`). `toFull` is the PSNR (dB) to what `full` draws from the
     same noise.
     """
     evaluation = on_validation(run, config)
     evaluation.fit_feature_space()
     p = run.programme
-    few, many, guidance = p.distillation.steps, p.draw_steps, p.distillation.guidance
+    many, guidance = p.draw_steps, p.draw_guidance
 
     def figures(name: str, sampler: Sampler, cines: Cines) -> Candidate:
         calls = sampler.steps * (1 if sampler.guidance == 1 else 2)
@@ -428,10 +430,10 @@ def compare_choices(
         yield "prediction", figures(name, sampler, draw(sampler, run.conditions, evaluation.test, seed=0))
     samplers = {
         "full": evaluation.sampler(run.diffusion(), many, guidance),
-        "few": evaluation.sampler(run.diffusion(), few, guidance),
+        "quick": evaluation.sampler(run.diffusion(), p.quick_steps, guidance),
     }
     for method in METHODS:
-        sampler = evaluation.sampler(run.distillation_by(method), few, 1.0)
+        sampler = evaluation.sampler(run.distillation_by(method), p.distillation.steps, 1.0)
         samplers[method] = replace(sampler, renoise=method == "consistency")
     full: Cines = {}
     for name, sampler in samplers.items():
