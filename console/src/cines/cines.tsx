@@ -55,7 +55,7 @@ export function Cines({ ecgId, result }: { readonly ecgId: string; readonly resu
             key={job.jobId}
             job={job}
             newest={version}
-            hasNewer={ofVersion.some((other) => other.seed === job.seed && other.sampler === job.sampler)}
+            hasNewer={ofVersion.some(({ seed }) => seed === job.seed)}
             cycleMs={cycleMs}
             onAsk={() => void jobs.ask(job.seed, job.jobId)}
           />

@@ -285,11 +285,10 @@ def card_section(report: SynthesisReport) -> str:
         for name, label in NAMES.items()
     ]
     likeness = drawn["likeness"]
-    how = "distilled to" if report["default"] == "distilled" else f"by guidance {sizes['guidance']:g} in"
     other = report["otherPerson"]["likeness"]
     return f"""{CARD_TITLE}
 
-A latent video diffusion model draws the short-axis and the four-chamber view, {how} {sizes["steps"]} steps (sampler `{report["default"]}`).
+A latent video diffusion model draws the short-axis and the four-chamber view, in {sizes["steps"]} steps with guidance {sizes["guidance"]:g} (sampler `{report["default"]}`).
 It is conditioned on the ECG through the encoder, as screening trained it after the contrastive stage.
 **It learned from simulated hearts only, and its output is SYNTHETIC**: it shows how such a heart may look, never the heart of this person.
 Measured on {report["people"]} virtual test people:
