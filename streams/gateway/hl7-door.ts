@@ -4,14 +4,14 @@
  */
 import { randomUUID } from 'node:crypto'
 import type { ResultWarning } from '../../shared/domain/warnings.ts'
-import { CodedError, toCodedError } from '../../shared/errors.ts'
+import { type CodedError, toCodedError } from '../../shared/errors.ts'
 import { Name } from '../../shared/messages.ts'
 import { type Acknowledger, acknowledge, acknowledgeBroken, verdictOf } from '../hl7/acknowledge.ts'
 import { bedChanges } from '../hl7/beds.ts'
 import { type Message, parseMessage, readHeader } from '../hl7/message.ts'
 import type { Answer, AnswerBroken } from '../hl7/mllp.ts'
 import { readOru } from '../hl7/oru-in.ts'
-import { orderOf, type Visit, visitOf } from '../hl7/visit.ts'
+import { ordersOf, type Visit, visitOf } from '../hl7/visit.ts'
 import type { GatewayConfig } from './config.ts'
 import { ecgOf } from './recordings.ts'
 import type { Store } from './store.ts'
@@ -42,6 +42,8 @@ export class Hl7Door {
   }
 
   readonly answer: Answer = async (bytes) => {
+    // An acknowledgement is not acknowledged: two systems that do so never end.
+    if (headerOf(bytes)?.header.text(9, 1) === 'ACK') return []
     const { message, error } = this.#take(bytes)
     this.#options.onAnswered(verdictOf(error), error)
     return message === undefined ? acknowledgeBroken(bytes, error!, this.#by) : acknowledge(message, error, this.#by)
@@ -69,7 +71,7 @@ export class Hl7Door {
     const kind = message.header.text(9, 1)
     if (kind === 'ORU') this.#storeEcgs(message)
     else if (kind === 'ADT') this.#storeStays(message)
-    else if (kind === 'ORM' || kind === 'OMG') this.#storeOrder(message)
+    else if (kind === 'ORM' || kind === 'OMG') this.#storeOrders(message)
     else throw message.header.error('format-unsupported', 9)
   }
 
@@ -108,15 +110,16 @@ export class Hl7Door {
     store.transaction(() => store.book.apply(bedChanges(message, store.book.reader, now(), hl7.timeZone)))
   }
 
-  #storeOrder(message: Message): void {
+  #storeOrders(message: Message): void {
     const { store, now } = this.#options
-    const order = orderOf(message)
-    if (order.placer === undefined && order.filler === undefined)
-      throw new CodedError('field-invalid', { field: 'ORC.2' })
-    const control = message.first('ORC')?.text(1) ?? ''
+    const orders = ordersOf(message)
+    const { patient } = visitOf(message)
     store.transaction(() => {
-      if (CANCELS.includes(control)) store.book.cancelOrder(order)
-      else store.book.addOrder(order, visitOf(message).patient, now())
+      // The last one that is added is a patient's newest, which goes out with the next result: the first in the message.
+      for (const { control, ...order } of orders.toReversed()) {
+        if (CANCELS.includes(control)) store.book.cancelOrder(order)
+        else store.book.addOrder(order, patient, now())
+      }
     })
   }
 }

@@ -5,7 +5,7 @@
 import { CodedError } from '../../shared/errors.ts'
 import type { Message } from './message.ts'
 import { timeOfText } from './time.ts'
-import { bedOf, mergedOf, visitOf } from './visit.ts'
+import { bedOf, mergesOf, visitOf } from './visit.ts'
 
 /** A patient in a bed from `fromMs` (inclusive) to `toMs` (exclusive). */
 export interface Stay {
@@ -40,19 +40,19 @@ const MAX_AHEAD_MS = 5 * 60_000
 /**
  * The changes of an ADT message. The same message again changes nothing.
  * @throws CodedError `format-unsupported` (an event that is not supported), `field-invalid` (no patient, no bed, no time), `clock-invalid`
- * (in the future, or before the stay that it would change), `association-overlap` (another patient is in that bed)
+ * (in the future, or before the stay that it would change), `association-overlap` (another patient is in that bed), `association-mismatch`
+ * (two patients)
  */
 export function bedChanges(message: Message, stays: StayReader, nowMs: number, zone?: string): readonly StayChange[] {
   const code = message.header.text(9, 2)
   const event = ADT_EVENTS.find((each) => each === code)
   if (event === undefined) throw message.header.error('format-unsupported', 9)
+  if (event === 'A40') {
+    const renames = mergesOf(message).map((merge) => ({ kind: 'rename', ...merge }) as const)
+    return renames.filter(({ from, to }) => from !== to)
+  }
   const { patient, authority, bed } = visitOf(message)
   if (patient === undefined) throw new CodedError('field-invalid', { field: 'PID.3' })
-  if (event === 'A40') {
-    const from = mergedOf(message)
-    if (from === undefined) throw new CodedError('field-invalid', { field: 'MRG.1' })
-    return from === patient ? [] : [{ kind: 'rename', from, to: patient }]
-  }
   return changesOf(event, { patient, authority, bed, atMs: timeOf(message, nowMs, zone), message }, stays)
 }
 

@@ -6,40 +6,73 @@ import { CodedError, type ErrorCode } from '../../shared/errors.ts'
 
 /** The part of MSH that is needed. */
 interface Header {
-  text(field: number): string
+  repetitions(field: number): readonly string[]
   error(code: ErrorCode, field: number): CodedError
 }
 
+/** Two bytes a character, between escape sequences; the bytes include those of HL7's separators. */
+const JAPANESE = 'iso-2022-jp'
+
+const ASCII: readonly string[] = ['ASCII', 'ISO IR6']
+
+/** WHATWG labels of HL7's names that are not labels themselves. */
 const LABELS: ReadonlyMap<string, string> = new Map([
-  ['ASCII', 'windows-1252'],
+  ...ASCII.map((name) => [name, 'windows-1252'] as const),
+  ['UNICODE', 'utf-8'],
   ['UNICODE UTF-8', 'utf-8'],
-  ['UTF-8', 'utf-8'],
-  ['UTF8', 'utf-8'],
-  ['UNICODE UTF-16', 'utf-16be'],
+  ['ISO IR192', 'utf-8'],
+  ['ISO IR13', 'shift_jis'],
   ['ISO IR14', 'shift_jis'],
-  ['ISO IR87', 'iso-2022-jp'],
-  ['ISO IR159', 'iso-2022-jp'],
+  ['ISO IR87', JAPANESE],
+  ['ISO IR159', JAPANESE],
   ['GB 18030-2000', 'gb18030'],
   ['KS X 1001', 'euc-kr'],
   ['BIG-5', 'big5'],
   ['CNS 11643-1992', 'big5'],
-  ...Array.from({ length: 16 }, (_, part) => [`8859/${part + 1}`, `iso-8859-${part + 1}`] as const),
-  ...Array.from({ length: 16 }, (_, part) => [`ISO-8859-${part + 1}`, `iso-8859-${part + 1}`] as const),
 ])
 
+/** `8859/1`, as HL7 writes it, and `ISO 8859-1`, `ISO8859-1`. */
+const ISO_8859 = /^(?:ISO[ _-]?)?8859[/ _-](\d{1,2})$/
+
+/** `ISO IR100`, and `ISO_IR 100`, as DICOM writes it. */
+const ISO_IR = /^ISO[ _-]?IR[ _-]?(\d{1,3})$/
+
 /**
- * Decodes a message's text.
+ * Decodes a message's text. Of several character sets, the first is that of the message, and the others may follow escape sequences; ASCII
+ * is a part of them all. Japanese senders leave the first empty: `~ISO IR87`.
  * @throws CodedError `format-unsupported` for an unknown character set, `payload-malformed` for bytes that are invalid in it
  */
 export function decodeCharset(bytes: Uint8Array, header: Header): string {
-  const stated = header.text(18).trim().toUpperCase()
-  if (stated === '') return decodeUtf8(bytes) ?? new TextDecoder('windows-1252').decode(bytes)
-  const label = LABELS.get(stated)
-  if (label === undefined) throw header.error('format-unsupported', 18)
+  const names = header
+    .repetitions(18)
+    .map((each) => each.trim().toUpperCase())
+    .filter((each) => each !== '')
+  if (names.length === 0) return decodeUtf8(bytes) ?? new TextDecoder('windows-1252').decode(bytes)
+  const labels = names.map((name) => {
+    const label = labelOf(name)
+    if (label === undefined) throw header.error('format-unsupported', 18)
+    return label
+  })
+  const first = names.findIndex((name) => !ASCII.includes(name))
+  const label = labels.includes(JAPANESE) ? JAPANESE : labels[Math.max(0, first)]
   try {
     return new TextDecoder(label, { fatal: true }).decode(bytes)
   } catch {
     throw new CodedError('payload-malformed', { field: 'MSH[0].18' })
+  }
+}
+
+/** UTF-16 is none: its bytes contain those of the MLLP frame. */
+function labelOf(name: string): string | undefined {
+  const part = ISO_8859.exec(name)?.[1]
+  const registered = ISO_IR.exec(name)?.[1]
+  const known = LABELS.get(registered === undefined ? name : `ISO IR${registered}`)
+  const label = known ?? (part && `iso-8859-${part}`) ?? (registered && `iso-ir-${registered}`) ?? name
+  try {
+    const { encoding } = new TextDecoder(label)
+    return encoding.startsWith('utf-16') ? undefined : encoding
+  } catch {
+    return undefined
   }
 }
 

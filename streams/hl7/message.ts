@@ -114,23 +114,30 @@ export class Message {
 
 /**
  * Parses a message without its MLLP frame.
- * @throws CodedError `payload-malformed` (no MSH, invalid separators, a segment without a name), `format-unsupported` (character set,
- * version), `field-invalid` (no control id), `payload-too-large` (segments)
+ * @throws CodedError `payload-malformed` (no MSH, invalid separators, a segment without a name, a second message), `format-unsupported`
+ * (character set, version, a batch, a message in several parts), `field-invalid` (no control id), `payload-too-large` (segments)
  */
-export function parseMessage(bytes: Uint8Array): Message {
+export function parseMessage(marked: Uint8Array): Message {
+  const bytes = withoutMark(marked)
   const message = readHeader(bytes)
   const { separators, header } = message
   if (header.text(10) === '') throw header.error('field-invalid', 10)
   if (header.text(9) === '') throw header.error('field-invalid', 9)
   if (!VERSION.test(header.text(12))) throw header.error('format-unsupported', 12)
   const text = decodeCharset(bytes, header)
-  const lines = linesOf(text)
+  const lines = withContinuations(linesOf(text), separators)
   if (lines.length > MAX_SEGMENTS) {
     throw new CodedError('payload-too-large', { field: 'segments', maxSegments: MAX_SEGMENTS })
   }
   const segments = lines.map((line, index) => {
     const segment = new Segment(line, index, separators)
     if (!SEGMENT_NAME.test(segment.name)) throw new CodedError('payload-malformed', { field: `segment[${index}]` })
+    // With the first message's patient, the second one's ECG would be another person's.
+    if (segment.name === 'MSH' && index > 0) throw new CodedError('payload-malformed', { field: `MSH[${index}]` })
+    // The rest is in another segment or message, so that a file would be read in part.
+    if (segment.name === 'ADD' || (segment.name === 'DSC' && segment.raw(1) !== '')) {
+      throw segment.error('format-unsupported', 1)
+    }
     return segment
   })
   return new Message(separators, segments)
@@ -139,13 +146,43 @@ export function parseMessage(bytes: Uint8Array): Message {
 const SEGMENT_NAME = /^[A-Z][A-Z0-9]{2}$/
 
 /**
- * Reads only the header, as Latin-1: enough to answer a message that cannot be read otherwise.
- * @throws CodedError `payload-empty`, `payload-malformed`
+ * Puts lines together that a sender broke within a file or text (OBX-5), as in base64: a line continues an OBX that ends there, unless it
+ * begins as a segment.
  */
-export function readHeader(bytes: Uint8Array): Message {
+function withContinuations(lines: readonly string[], { field }: Separators): readonly string[] {
+  const whole: string[][] = []
+  let isOpen = false
+  for (const line of lines) {
+    const name = line.split(field, 1)[0]!
+    const isSegment = SEGMENT_NAME.test(name)
+    if (isOpen && !isSegment) whole.at(-1)!.push(line)
+    else whole.push([line])
+    const fields = line.split(field, OBX_VALUE + 2)
+    if (isSegment) isOpen = name === 'OBX' && BROKEN_TYPES.includes(fields[2] ?? '') && fields.length === OBX_VALUE + 1
+    else isOpen &&= fields.length === 1
+  }
+  return whole.map((parts) => parts.join('\n'))
+}
+
+const OBX_VALUE = 5
+
+const BROKEN_TYPES = ['ED', 'ST', 'TX', 'FT']
+
+/** Without a byte order mark of UTF-8. */
+const withoutMark = (bytes: Uint8Array): Uint8Array =>
+  bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? bytes.subarray(3) : bytes
+
+/**
+ * Reads only the header, as Latin-1: enough to answer a message that cannot be read otherwise.
+ * @throws CodedError `payload-empty`, `payload-malformed`, `format-unsupported` for a batch
+ */
+export function readHeader(marked: Uint8Array): Message {
+  const bytes = withoutMark(marked)
   if (bytes.length === 0) throw new CodedError('payload-empty', { field: 'MSH' })
   const head = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, HEADER_BYTES)).toString('latin1')
   const [line = ''] = linesOf(head)
+  const batch = /^[FB]HS/.exec(line)?.[0]
+  if (batch !== undefined) throw new CodedError('format-unsupported', { field: `${batch}[0]` })
   if (!line.startsWith('MSH') || line.length < 9) throw new CodedError('payload-malformed', { field: 'MSH' })
   const separators = separatorsOf(line)
   return new Message(separators, [new Segment(line, 0, separators)])

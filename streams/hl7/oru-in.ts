@@ -5,13 +5,15 @@
  */
 import { findLead, type LeadName } from '../../shared/domain/leads.ts'
 import { checkRecording, type RecordedLead, type Recording } from '../../shared/domain/recording.ts'
+import type { ResultWarning } from '../../shared/domain/warnings.ts'
 import { CodedError } from '../../shared/errors.ts'
+import { said } from '../formats/channels.ts'
 import { parseRecording } from '../formats/index.ts'
 import { toLead } from '../formats/quantise.ts'
 import { microvolts } from '../formats/units.ts'
 import type { Message, Segment } from './message.ts'
 import { timeOfText } from './time.ts'
-import { type OrderNumbers, orderOf, type Visit, visitOf } from './visit.ts'
+import { type OrderNumbers, orderIn, type Visit, visitIn } from './visit.ts'
 
 /** The site's defaults for senders that omit these. */
 export interface WaveformDefaults {
@@ -37,10 +39,13 @@ export interface ReceivedOru {
   readonly pdfs: number
 }
 
-/** An OBR with its OBXs. */
+/** An OBR with its OBXs, and the ORC, PID and PV1 that it stands under: a message may hold results of several patients. */
 interface Group {
+  readonly pid: Segment | undefined
+  readonly pv1: Segment | undefined
+  readonly orc: Segment | undefined
   readonly obr: Segment | undefined
-  readonly obx: readonly Segment[]
+  readonly obx: Segment[]
 }
 
 /**
@@ -49,29 +54,53 @@ interface Group {
  * `sample-invalid`, `payload-malformed` (base64), and those of the file's format
  */
 export function readOru(message: Message, defaults: WaveformDefaults = {}): ReceivedOru {
-  const visit = visitOf(message)
   const ecgs: ReceivedEcg[] = []
   let pdfs = 0
-  for (const { obr, obx } of groupsOf(message)) {
-    const about = { order: orderOf(message, obr), visit, device: deviceOf(obx) }
-    for (const segment of obx.filter((each) => each.text(2) === 'ED')) {
-      const file = attachment(segment)
-      if (file.isPdf) pdfs++
-      else ecgs.push({ recording: readFile(file.bytes, segment), ...about })
+  for (const { pid, pv1, orc, obr, obx } of groupsOf(message)) {
+    const about = { order: orderIn(orc, obr), visit: visitIn(pid, pv1), device: deviceOf(obx) }
+    const current = obx.filter(isCurrent)
+    const read: Recording[] = []
+    const unknown: CodedError[] = []
+    for (const segment of current.filter((each) => each.text(2) === 'ED')) {
+      for (const { bytes, isPdf } of attachmentsOf(segment)) {
+        const file = isPdf ? undefined : readFile(bytes, segment)
+        if (file instanceof CodedError) unknown.push(file)
+        else if (file === undefined) pdfs++
+        else read.push(file)
+      }
     }
-    const waves = obx.filter((each) => ['NA', 'MA'].includes(each.text(2)))
-    if (waves.length > 0) ecgs.push({ recording: readWaves(waves, obx, obr, defaults), ...about })
+    const waves = current.filter((each) => ['NA', 'MA'].includes(each.text(2)))
+    if (waves.length > 0) read.push(readWaves(waves, current, obr, defaults))
+    // A picture or a letter beside an ECG is harmless; alone, it may be an ECG that we cannot read.
+    if (unknown[0] !== undefined && read.length === 0) throw unknown[0]
+    pdfs += unknown.length
+    ecgs.push(...read.map((recording) => ({ recording, ...about })))
   }
   if (ecgs.length === 0 && pdfs === 0) throw new CodedError('lead-missing', { field: 'OBX' })
   return { ecgs, pdfs }
 }
 
 function groupsOf(message: Message): readonly Group[] {
-  const groups: { obr: Segment | undefined; obx: Segment[] }[] = []
+  // Of one patient, a segment that occurs once belongs to the whole message, wherever it is.
+  const isOfOne = message.all('PID').length <= 1
+  const only = (name: string) => {
+    const [first, second] = message.all(name)
+    return isOfOne && second === undefined ? first : undefined
+  }
+  const [pv1, orc] = [only('PV1'), only('ORC')]
+  const groups: Group[] = []
+  let under: Pick<Group, 'pid' | 'pv1' | 'orc'> = { pid: only('PID'), pv1, orc }
   for (const segment of message.segments) {
-    if (segment.name === 'OBR') groups.push({ obr: segment, obx: [] })
+    if (segment.name === 'PID') under = { pid: segment, pv1, orc }
+    if (segment.name === 'PV1') under = { ...under, pv1: segment }
+    if (segment.name === 'ORC') under = { ...under, orc: segment }
+    if (segment.name === 'OBR') {
+      groups.push({ ...under, obr: segment, obx: [] })
+      // Each OBR has an ORC of its own.
+      under = { ...under, orc }
+    }
     if (segment.name !== 'OBX') continue
-    if (groups.length === 0) groups.push({ obr: undefined, obx: [] })
+    if (groups.length === 0) groups.push({ ...under, obr: undefined, obx: [] })
     groups.at(-1)!.obx.push(segment)
   }
   return groups
@@ -84,12 +113,38 @@ function deviceOf(obx: readonly Segment[]): string | undefined {
 
 const BASE64 = /^[A-Za-z0-9+/\s]*(?:=\s*){0,2}$/
 
-/** ED: source application ^ type ^ subtype ^ encoding ^ data. Some senders write fewer components, so the encoding must be inferred. */
-function attachment(obx: Segment): { readonly bytes: Buffer; readonly isPdf: boolean } {
-  const parts = obx.components(obx.raw(5))
-  const data = parts.at(-1) ?? ''
+/**
+ * Whether an OBX states a result, by its status (OBX-11): `X` is one that could not be obtained.
+ * @throws CodedError `format-unsupported` for one that takes back an earlier result: deleted (`D`), or sent for the wrong patient (`W`)
+ */
+function isCurrent(obx: Segment): boolean {
+  const status = obx.text(11)
+  if (['D', 'W'].includes(status) && ['ED', 'NA', 'MA'].includes(obx.text(2))) throw obx.error('format-unsupported', 11)
+  return status !== 'X'
+}
+
+interface Attachment {
+  readonly bytes: Buffer
+  readonly isPdf: boolean
+}
+
+/** ED, once or repeated: source application ^ type ^ subtype ^ encoding ^ data. */
+function attachmentsOf(obx: Segment): readonly Attachment[] {
+  const all = obx.repetitions(5)
+  // Text may contain the separator of repetitions.
+  const areWhole = all.every((each) => obx.components(each).length >= ED_COMPONENTS)
+  return (areWhole && all.length > 0 ? all : [obx.raw(5)]).map((each) => attachment(obx, obx.components(each)))
+}
+
+const ED_COMPONENTS = 5
+
+/** Some senders write fewer components, so the encoding must be inferred; others write empty ones at the end. */
+function attachment(obx: Segment, parts: readonly string[]): Attachment {
+  const isWhole = parts.length >= ED_COMPONENTS
+  const encoding = isWhole ? parts[3]!.toLowerCase() : 'base64'
+  const rest = parts.slice(ED_COMPONENTS - 1)
+  const data = (isWhole ? (encoding === 'a' ? rest.join('^') : rest.find((each) => each !== '')) : parts.at(-1)) ?? ''
   if (data === '') throw obx.error('payload-empty', 5)
-  const encoding = parts.length >= 5 ? parts[3]!.toLowerCase() : 'base64'
   const bytes = decode(data, encoding)
   if (bytes === undefined) throw obx.error('payload-malformed', 5)
   return { bytes, isPdf: bytes.subarray(0, 5).toString('latin1') === '%PDF-' }
@@ -101,12 +156,15 @@ function decode(data: string, encoding: string): Buffer | undefined {
   return BASE64.test(data) ? Buffer.from(data, 'base64') : undefined
 }
 
-function readFile(bytes: Buffer, obx: Segment): Recording {
+/** @returns the error of a file that is no ECG */
+function readFile(bytes: Buffer, obx: Segment): Recording | CodedError {
   try {
     return parseRecording([{ name: 'attachment', bytes }])
   } catch (error) {
     if (!(error instanceof CodedError)) throw error
-    throw obx.error(error.code, 5, { within: String(error.detail.field ?? 'file') })
+    const named = obx.error(error.code, 5, { within: String(error.detail.field ?? 'file') })
+    if (error.code === 'format-unknown') return named
+    throw named
   }
 }
 
@@ -129,7 +187,14 @@ function readWaves(
 ): Recording {
   const rates = new Set<number>()
   const leads: RecordedLead[] = []
+  const left: LeadName[] = []
   for (const obx of waves) {
+    const name = nameOf(obx, defaults)
+    // A lead that was not recorded.
+    if (obx.raw(5) === '' && name !== undefined) {
+      left.push(name)
+      continue
+    }
     const channels = channelsOf(obx, all, defaults)
     if (channels === undefined) continue
     for (const { lead, rateHz } of channels) {
@@ -138,6 +203,7 @@ function readWaves(
     }
   }
   const [first] = waves as readonly [Segment] // the caller has one
+  if (leads.length === 0 && left.length > 0) throw first.error('payload-empty', 5)
   if (leads.length === 0) throw first.error('lead-unknown', 3)
   if (rates.size > 1) throw first.error('rate-unsupported', 5)
   const [rateHz] = [...rates] as [number] // a lead has a rate
@@ -146,7 +212,8 @@ function readWaves(
   // Channels of one strip may end a sample apart; only the common part is used.
   const even = leads.map((lead) => ({ ...lead, samples: lead.samples.subarray(0, shortest) }))
   try {
-    return checkRecording({ format: 'hl7', rateHz, leads: even, startedAt })
+    const warnings: ResultWarning[] = left.length === 0 ? [] : [{ code: 'lead-left-out', leads: left }]
+    return checkRecording({ format: 'hl7', rateHz, leads: even, startedAt, ...said(warnings) })
   } catch (error) {
     if (!(error instanceof CodedError)) throw error
     throw first.error(error.code, 5)

@@ -2,6 +2,7 @@
  * Patient and order of a message: only the identifiers that are returned with the result, and no other data of a person.
  * @module
  */
+import { CodedError } from '../../shared/errors.ts'
 import { type Message, type Segment, withoutTrailing } from './message.ts'
 
 /** PID-3 and PV1-3, as they must be written back. */
@@ -21,13 +22,26 @@ export interface OrderNumbers {
   readonly service?: readonly [code: string, text: string, system: string]
 }
 
+/**
+ * Patient and bed of a message about one patient.
+ * @throws CodedError `association-mismatch` when it names two
+ */
 export function visitOf(message: Message): Visit {
-  const pid = message.first('PID')
+  const [pid, ...others] = message.all('PID')
+  const visit = visitIn(pid, message.first('PV1'))
+  for (const other of others) {
+    if (visitIn(other, undefined).patient !== visit.patient) throw other.error('association-mismatch', 3)
+  }
+  return visit
+}
+
+/** The same from its segments. */
+export function visitIn(pid: Segment | undefined, pv1: Segment | undefined): Visit {
   const whole = pid === undefined ? undefined : identifierOf(pid, 3)
   return {
     patient: whole && pid ? blank(pid.part(whole, 1)) : undefined,
     authority: whole && pid ? blank(pid.part(whole, 4)) : undefined,
-    bed: bedOf(message.first('PV1'), 3),
+    bed: bedOf(pv1, 3),
   }
 }
 
@@ -48,15 +62,60 @@ export function bedOf(segment: Segment | undefined, field: number): string | und
   return blank(withoutTrailing(parts.map((part) => part.trim()).join('^'), '^'))
 }
 
-/** MRG-1: the identifier that is given up. */
-export function mergedOf(message: Message): string | undefined {
-  const mrg = message.first('MRG')
-  const whole = mrg && identifierOf(mrg, 1)
-  return whole && mrg ? blank(mrg.part(whole, 1)) : undefined
+/** A patient's identifier that is given up (MRG-1), and the one that stays. */
+export interface Merge {
+  readonly from: string
+  readonly to: string
 }
 
-export function orderOf(message: Message, obr = message.first('OBR')): OrderNumbers {
-  const orc = message.first('ORC')
+/**
+ * The merges of a message: each MRG belongs to the PID before it.
+ * @throws CodedError `field-invalid` when one is missing
+ */
+export function mergesOf(message: Message): readonly Merge[] {
+  const merges: Merge[] = []
+  let pid: Segment | undefined
+  for (const segment of message.segments) {
+    if (segment.name === 'PID') pid = segment
+    if (segment.name !== 'MRG') continue
+    const { patient: to } = visitIn(pid, undefined)
+    const whole = identifierOf(segment, 1)
+    const from = whole && blank(segment.part(whole, 1))
+    if (to === undefined) throw new CodedError('field-invalid', { field: 'PID.3' })
+    if (from === undefined) throw new CodedError('field-invalid', { field: 'MRG.1' })
+    merges.push({ from, to })
+  }
+  if (merges.length === 0) throw new CodedError('field-invalid', { field: 'MRG.1' })
+  return merges
+}
+
+/** An order's numbers, and its control code (ORC-1). */
+export interface Order extends OrderNumbers {
+  readonly control: string
+}
+
+/**
+ * The orders of a message: each ORC with the OBR that follows it, or an OBR alone.
+ * @throws CodedError `field-invalid` for an order without a number
+ */
+export function ordersOf(message: Message): readonly Order[] {
+  const orders: { orc: Segment | undefined; obr: Segment | undefined }[] = []
+  for (const segment of message.segments) {
+    const last = orders.at(-1)
+    if (segment.name === 'ORC') orders.push({ orc: segment, obr: undefined })
+    else if (segment.name === 'OBR' && last !== undefined && last.obr === undefined) last.obr = segment
+    else if (segment.name === 'OBR') orders.push({ orc: undefined, obr: segment })
+  }
+  if (orders.length === 0) throw new CodedError('field-invalid', { field: 'ORC.2' })
+  return orders.map(({ orc, obr }) => {
+    const order = orderIn(orc, obr)
+    if (order.placer === undefined && order.filler === undefined)
+      throw orc === undefined ? obr!.error('field-invalid', 2) : orc.error('field-invalid', 2)
+    return { ...order, control: orc?.text(1) ?? '' }
+  })
+}
+
+export function orderIn(orc: Segment | undefined, obr: Segment | undefined): OrderNumbers {
   const placer = obr?.text(2) || orc?.text(2) || ''
   const filler = obr?.text(3) || orc?.text(3) || ''
   const code = obr?.text(4) ?? ''

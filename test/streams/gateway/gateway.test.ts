@@ -13,7 +13,7 @@ import { encodeFrame } from '../../../streams/mqtt/frame-codec.ts'
 import { toWire } from '../../../streams/mqtt/wire-recording.ts'
 import { syntheticRecording } from '../../helpers/recordings.ts'
 import { writeMuse } from '../../helpers/xml-writers.ts'
-import { adt, fileOru, RawPeer, waveOru } from '../hl7/helpers.ts'
+import { adt, bytesOf, fileOru, header, RawPeer, waveOru } from '../hl7/helpers.ts'
 import { startEhr, startTestGateway, type TestGateway, until } from './helpers.ts'
 
 const ECG: Recording = syntheticRecording({ gainUv: 5 })
@@ -206,32 +206,73 @@ describe('the gateway', () => {
     await ehr.close()
   })
 
-  it('matches an order by the device’s bed when the ECG names neither order nor patient', async () => {
-    const ehr = await startEhr()
-    const gateway = await open({ destinations: [{ name: 'ehr', host: '127.0.0.1', port: ehr.port }] })
-    const orm = (control: string) =>
-      Buffer.from(
-        `MSH|^~\\&|A|B|C|D|20260102||ORM^O01|O1|P|2.5\rPID|1||4711^^^HOSP^MR\rORC|${control}|ORD-1|FIL-1\rOBR|1|ORD-1|FIL-1|93000^ECG^C4\r`,
+  it.each([
+    {
+      what: 'the first of several',
+      sent: [
+        [
+          ['NW', 1],
+          ['NW', 2],
+        ],
+      ],
+      number: 1,
+    },
+    {
+      what: 'the one that is left',
+      sent: [
+        [['NW', 1]],
+        [
+          ['CA', 1],
+          ['NW', 2],
+        ],
+      ],
+      number: 2,
+    },
+  ] as const)(
+    'matches an order by the device’s bed when the ECG names neither order nor patient: $what',
+    async ({ sent, number }) => {
+      const ehr = await startEhr()
+      const gateway = await open({ destinations: [{ name: 'ehr', host: '127.0.0.1', port: ehr.port }] })
+      const order = (control: string, id: number) => [
+        `ORC|${control}|ORD-${id}|FIL-${id}`,
+        `OBR|1|ORD-${id}|FIL-${id}|93000^ECG^C4`,
+      ]
+      const orm = (all: readonly (readonly [control: string, id: number])[]) =>
+        bytesOf([header({ type: 'ORM^O01' }), 'PID|1||4711^^^HOSP^MR', ...all.flatMap((each) => order(...each))])
+      const bare = waveOru(ECG)
+        .toString()
+        .replace(/\rPID[^\r]*/, '')
+        .replace(/\rPV1[^\r]*/, '')
+        .replace('PLACER-1|FILLER-9', '|')
+        .replaceAll('MONITOR-7', 'monitor-7')
+
+      expect(verdictOf(await ask(gateway, adt('A01', { at: '20260101000000' })))).toBe('AA')
+      for (const orders of sent) expect(verdictOf(await ask(gateway, orm(orders)))).toBe('AA')
+      expect(verdictOf(await ask(gateway, Buffer.from(bare)))).toBe('AA')
+      await until(
+        () => ehr.messages.length,
+        (count) => count === 1,
       )
-    const bare = waveOru(ECG)
-      .toString()
-      .replace(/\rPID[^\r]*/, '')
-      .replace(/\rPV1[^\r]*/, '')
-      .replace('PLACER-1|FILLER-9', '|')
-      .replaceAll('MONITOR-7', 'monitor-7')
 
-    expect(verdictOf(await ask(gateway, adt('A01', { at: '20260101000000' })))).toBe('AA')
-    expect(verdictOf(await ask(gateway, orm('NW')))).toBe('AA')
-    expect(verdictOf(await ask(gateway, Buffer.from(bare)))).toBe('AA')
-    await until(
-      () => ehr.messages.length,
-      (count) => count === 1,
-    )
+      const [oru] = ehr.messages as [Message]
+      expect(oru.first('PID')!.text(3)).toBe('4711')
+      expect([oru.first('OBR')!.text(2), oru.first('OBR')!.text(3)]).toEqual([`ORD-${number}`, `FIL-${number}`])
+      await ehr.close()
+    },
+  )
 
-    const [oru] = ehr.messages as [Message]
-    expect(oru.first('PID')!.text(3)).toBe('4711')
-    expect([oru.first('OBR')!.text(2), oru.first('OBR')!.text(3)]).toEqual(['ORD-1', 'FIL-1'])
-    await ehr.close()
+  it('answers no acknowledgement, and refuses two messages in one frame', async () => {
+    const gateway = await open()
+    const peer = await RawPeer.connect(gateway.gateway.ports.hl7!)
+
+    peer.send(bytesOf([header({ type: 'ACK^R01', id: 'A' }), 'MSA|AA|1']))
+    peer.send(Buffer.concat([waveOru(ECG, { id: 'B' }), waveOru(ECG, { id: 'C' })]))
+    const answer = parseMessage(Buffer.from((await peer.answer())!))
+    peer.close()
+
+    const [, msa, err] = answer.segments
+    expect([msa!.text(1), msa!.text(2), err!.text(2), err!.text(5)]).toEqual(['AE', 'B', 'MSH', 'payload-malformed'])
+    expect(await gateway.metric('ecgs_received_total{door="hl7"}')).toBe(0)
   })
 
   it('resumes after a stop', async () => {

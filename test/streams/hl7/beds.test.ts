@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { bedChanges, type Stay, type StayChange } from '../../../streams/hl7/beds.ts'
 import { parseMessage } from '../../../streams/hl7/message.ts'
-import { type AdtOptions, adt } from './helpers.ts'
+import { type AdtOptions, adt, bytesOf, header } from './helpers.ts'
 
 const NOW = Date.parse('2026-01-02T12:00:00Z')
 
@@ -84,6 +84,27 @@ describe('bed assignment by ADT', () => {
     ward.take('A40', { patient: '4711', merged: 'temp' })
 
     expect(ward.shown).toEqual([['ICU^01^A', '4711', 1, undefined]])
+  })
+
+  it('merges the patient numbers of every pair', () => {
+    const ward = new Ward()
+    ward.take('A01', { patient: 'a', at: at(1) })
+    ward.take('A01', { patient: 'b', bed: 'ICU^02^B', at: at(1) })
+    const pair = (from: string, to: string) => [`PID|1||${to}^^^HOSP^MR`, `MRG|${from}^^^HOSP^MR`]
+    const message = bytesOf([header({ type: 'ADT^A40' }), ...pair('a', '1'), ...pair('b', '2')])
+
+    const changes = bedChanges(parseMessage(message), ward, NOW)
+
+    expect(changes).toEqual([
+      { kind: 'rename', from: 'a', to: '1' },
+      { kind: 'rename', from: 'b', to: '2' },
+    ])
+  })
+
+  it('refuses an admission of two patients', () => {
+    const message = parseMessage(Buffer.concat([adt('A01'), bytesOf(['PID|2||4712^^^HOSP^MR'])]))
+
+    expect(() => bedChanges(message, new Ward(), NOW)).toThrow('association-mismatch: field=PID[4].3')
   })
 
   it.each([

@@ -48,6 +48,95 @@ describe('parseMessage', () => {
   })
 
   it.each([
+    'ISO8859-1',
+    'ISO 8859-1',
+    '8859-1',
+    'ISO IR100',
+    'ISO_IR 100',
+    'windows-1252',
+    'ASCII~8859/1',
+    '8859/1~8859/2',
+  ])('knows %j as a name of Latin-1', (charset) => {
+    const head = bytesOf([header({ type: 'ADT^A01', charset })])
+
+    const message = parseMessage(Buffer.concat([head, Buffer.from('PID|1||||M\xfcller', 'latin1')]))
+
+    expect(message.first('PID')!.text(5)).toBe('Müller')
+  })
+
+  // The second bytes of these characters are `|`, `^`, `~` and `&`.
+  it.each(['~ISO IR87', 'ASCII~ISO IR87', 'ISO IR6~ISO IR87~ISO IR159', 'ISO IR87'])(
+    'reads Japanese by the character set %j',
+    (charset) => {
+      const name = Buffer.from('\x1b$B\x30\x7c\x30\x5e\x30\x7e\x30\x26\x1b(B', 'latin1')
+      const head = bytesOf([header({ type: 'ADT^A01', charset })])
+
+      const message = parseMessage(Buffer.concat([head, Buffer.from('PID|1||4711||'), name, Buffer.from('^L|X')]))
+
+      expect(message.first('PID')!.components(message.first('PID')!.raw(5))).toEqual(['淫緯蔭愛', 'L'])
+      expect(message.first('PID')!.text(6)).toBe('X')
+    },
+  )
+
+  it('reads a message behind a byte order mark', () => {
+    const message = parseMessage(Buffer.from(`\uFEFF${header({ type: 'ADT^A01' })}\rPID|1||4711`))
+
+    expect(message.segments.map(({ name }) => name)).toEqual(['MSH', 'PID'])
+  })
+
+  it('puts lines together that a sender broke within an OBX', () => {
+    const text = [
+      header({ type: 'ORU^R01' }),
+      'OBX|1|ED|x||A^b^c^Base64^AAAA\r\nBBBB\r\n  CCC=||||||F',
+      'OBX|2|TX|x||a line\r\nthat goes on',
+      'ZPI|1',
+      'ZZZ',
+    ]
+
+    const { segments } = parseMessage(Buffer.from(text.join('\r\n')))
+
+    expect(segments.map(({ name }) => name)).toEqual(['MSH', 'OBX', 'OBX', 'ZPI', 'ZZZ'])
+    expect(segments[1]!.text(5, 5)).toBe('AAAA\nBBBB\nCCC=')
+    expect(segments[1]!.text(11)).toBe('F')
+    expect(segments[2]!.text(5)).toBe('a line\nthat goes on')
+  })
+
+  it.each([
+    ['UTF-16', header({ type: 'ORU^R01', charset: 'UNICODE UTF-16' }), 'format-unsupported', 'MSH[0].18'],
+    [
+      'a part of ISO 8859 that does not exist',
+      header({ type: 'ORU^R01', charset: '8859/12' }),
+      'format-unsupported',
+      'MSH[0].18',
+    ],
+    [
+      'a second unknown character set',
+      header({ type: 'ORU^R01', charset: 'ASCII~X' }),
+      'format-unsupported',
+      'MSH[0].18',
+    ],
+    [
+      'another message behind it',
+      `${header({ type: 'ORU^R01' })}\rPID|1\r${header({ type: 'ORU^R01' })}`,
+      'payload-malformed',
+      'MSH[2]',
+    ],
+    ['a batch', `BHS|^~\\&|A|B\r${header({ type: 'ORU^R01' })}\rBTS|1`, 'format-unsupported', 'BHS[0]'],
+    ['a file of batches', `FHS|^~\\&|A|B\rBHS|^~\\&\r${header({ type: 'ORU^R01' })}`, 'format-unsupported', 'FHS[0]'],
+    [
+      'a damaged name behind samples',
+      `${header({ type: 'ORU^R01' })}\rOBX|1|NA|I||1^2\robx|2`,
+      'payload-malformed',
+      'segment[2]',
+    ],
+    [
+      'a damaged name behind a text',
+      `${header({ type: 'ORU^R01' })}\rOBX|1|TX|I||a||||||F\robx|2`,
+      'payload-malformed',
+      'segment[2]',
+    ],
+    ['a segment in two parts', `${header({ type: 'ORU^R01' })}\rOBX|1\rADD|rest`, 'format-unsupported', 'ADD[2].1'],
+    ['a part that follows', `${header({ type: 'ORU^R01' })}\rOBX|1\rDSC|17`, 'format-unsupported', 'DSC[2].1'],
     ['an unknown character set', header({ type: 'ORU^R01', charset: 'EBCDIC' }), 'format-unsupported', 'MSH[0].18'],
     [
       'bytes outside the stated character set',
@@ -109,6 +198,15 @@ describe('acknowledge', () => {
 
   it('rejects message types that we do not support', () => {
     expect(codes(ack({ type: 'SIU^S12' }, new CodedError('format-unsupported', { field: 'MSH[0].9' })))).toEqual(['AR'])
+  })
+
+  it('rejects a batch, and names its segment', () => {
+    const [answer] = acknowledgeBroken(Buffer.from('BHS|^~\\&|A|B'), new CodedError('payload-malformed'), BY)
+
+    const { segments } = parseMessage(answer!)
+    expect(segments.map((each) => each.text(1))).toContain('AR')
+    expect(segments.at(-1)!.text(2)).toBe('BHS')
+    expect(segments.at(-1)!.text(5)).toBe('format-unsupported')
   })
 
   it('answers input that is not a message', () => {

@@ -92,6 +92,9 @@ describe('readOru', () => {
       'lead-duplicate',
       'OBX[2].5',
     ],
+    ['no samples in any lead', ['OBX|1|NA|I|||mV', 'OBX|2|NM|SAMP_RATE||500'], 'payload-empty', 'OBX[2].5'],
+    ['an ECG of the wrong patient', ['OBX|1|NA|I||1|mV|||||W'], 'format-unsupported', 'OBX[2].11'],
+    ['a deleted file', ['OBX|1|ED|x||A^text^xml^Base64^AAAA||||||D'], 'format-unsupported', 'OBX[2].11'],
     ['invalid base64', ['OBX|1|ED|x||A^text^xml^Base64^<xml>'], 'payload-malformed', 'OBX[2].5'],
     [
       'a file that is not an ECG',
@@ -110,6 +113,97 @@ describe('readOru', () => {
     expect(() => readOru(oru(...obx))).toThrow(
       expect.objectContaining({ code, detail: expect.objectContaining({ field }) }),
     )
+  })
+
+  describe('of several patients', () => {
+    const wave = (patient: string) => [
+      `PID|1||${patient}^^^HOSP^MR`,
+      `PV1|1|I|ICU^0${patient}^A`,
+      `ORC|RE|P${patient}`,
+      'OBR|1|||93000^ECG^C4',
+      `OBX|1|NA|II||${patient}^2|mV`,
+    ]
+    const message = (...segments: readonly string[]) =>
+      readOru(parseMessage(bytesOf([header({ type: 'ORU^R01' }), ...segments])), { rateHz: 500 })
+    const aboutEach = ({ ecgs }: ReturnType<typeof readOru>) =>
+      ecgs.map(({ recording, visit, order }) => [
+        recording.leads[0]!.samples[0]! * recording.leads[0]!.gainUv,
+        visit.patient,
+        visit.bed,
+        order.placer,
+      ])
+
+    it('gives each ECG to the patient, bed and order above it', () => {
+      expect(aboutEach(message(...wave('1'), ...wave('2')))).toEqual([
+        [1000, '1', 'ICU^01^A', 'P1'],
+        [2000, '2', 'ICU^02^A', 'P2'],
+      ])
+    })
+
+    it('gives no ECG to the bed or the order of another', () => {
+      const [pid, , , ...rest] = wave('2')
+
+      expect(aboutEach(message(...wave('1'), pid!, ...rest))[1]).toEqual([2000, '2', undefined, undefined])
+    })
+
+    it('gives every ECG of a message to its only patient and order, wherever these are', () => {
+      const [pid, pv1, orc, ...rest] = wave('1')
+
+      expect(aboutEach(message(orc!, ...rest, ...rest, pid!, pv1!))).toEqual([
+        [1000, '1', 'ICU^01^A', 'P1'],
+        [1000, '1', 'ICU^01^A', 'P1'],
+      ])
+    })
+  })
+
+  describe('of files', () => {
+    const xml = Buffer.from(writeMuse(ECG).bytes).toString('base64')
+    const picture = Buffer.from([0xff, 0xd8, 0xff, 0xe0, 0, 16]).toString('base64')
+
+    it('reads the ECG beside a picture', () => {
+      const read = readOru(oru(`OBX|1|ED|x||A^image^jpeg^Base64^${picture}`, `OBX|2|ED|x||A^text^xml^Base64^${xml}`))
+
+      expect([read.ecgs.length, read.pdfs]).toEqual([1, 1])
+    })
+
+    it('refuses a picture alone, also beside a PDF', () => {
+      const pdf = Buffer.from('%PDF-1.4 page').toString('base64')
+      const message = oru(`OBX|1|ED|x||A^application^pdf^Base64^${pdf}`, `OBX|2|ED|x||A^image^jpeg^Base64^${picture}`)
+
+      expect(() => readOru(message)).toThrow('format-unknown: field=OBX[3].5 within=file')
+    })
+
+    it.each([
+      ['repeated in one OBX', `A^application^pdf^Base64^JVBERi0x~A^text^xml^Base64^${xml}`, 1],
+      ['with empty components at the end', `A^text^xml^Base64^${xml}^^`, 0],
+      ['with lines of 76 characters', `A^text^xml^Base64^${xml.replace(/.{76}/g, '$&\r\n')}`, 0],
+      ['with escaped line ends', `A^text^xml^Base64^${xml.replace(/.{76}/g, '$&\\.br\\')}`, 0],
+      ['with nothing but data', xml, 0],
+    ])('reads a file %s', (_, value, pdfs) => {
+      const read = readOru(oru(`OBX|1|ED|x||${value}||||||F`))
+
+      expect([read.ecgs.length, read.pdfs]).toEqual([1, pdfs])
+      expect(read.ecgs[0]!.recording.leads).toHaveLength(ECG.leads.length)
+    })
+
+    it('reads XML that is not encoded, over several lines', () => {
+      const text = Buffer.from(writeAecg(ECG).bytes).toString().replaceAll('><', '>\n<').replaceAll('^', '\\S\\')
+
+      expect(readOru(oru(`OBX|1|ED|x||A^text^xml^A^${text}`)).ecgs).toHaveLength(1)
+    })
+  })
+
+  it('leaves out a lead without samples, and says so', () => {
+    const { ecgs } = readOru(oru('OBX|1|NA|I||1^2|mV', 'OBX|2|NA|V1||""|mV', 'OBX|3|NA|V2|||mV'), { rateHz: 500 })
+
+    expect(ecgs[0]!.recording.leads.map(({ name }) => name)).toEqual(['I'])
+    expect(ecgs[0]!.recording.warnings).toEqual([{ code: 'lead-left-out', leads: ['V1', 'V2'] }])
+  })
+
+  it('leaves out a result that could not be obtained (OBX-11 X)', () => {
+    const { ecgs } = readOru(oru('OBX|1|NA|I||1^2|mV|||||F', 'OBX|2|NA|II||0^0|mV|||||X'), { rateHz: 500 })
+
+    expect(ecgs[0]!.recording.leads.map(({ name }) => name)).toEqual(['I'])
   })
 
   it('converts local times by the site’s time zone', () => {

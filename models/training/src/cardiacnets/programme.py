@@ -1,6 +1,7 @@
 """The whole training, stage after stage.
 
-Each stage has a folder of its own, resumes after a kill, and is done once its result is there.
+Each stage has a folder of its own, resumes after a kill, and is done once its result is there. A whole training leaves
+`distillation` out unless its student is shipped.
 
     cohort ─ segmentation ─ hearts ─┬─ cmr (two views) ─┐
        │                            └─ vae ─────────────│────────┬─ diffusion ─ distillation
