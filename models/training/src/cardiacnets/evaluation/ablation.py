@@ -8,7 +8,7 @@ people at once. Each pretraining ran once and is not resampled.
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from cardiacnets.data.windows import cache_dir
 from cardiacnets.evaluation import probes
 from cardiacnets.evaluation.probes import PAGE, REPORT, ROUNDS, Compared
 from cardiacnets.stages import ablation
-from cardiacnets.stages.ablation import VARIANTS, AblationConfig, AblationRun, people_of, runs_of
+from cardiacnets.stages.ablation import VARIANTS, AblationConfig, AblationRun, people_of, runs_of, steps_open
 from cardiacnets.stages.screening import labelled_rows
 
 ABLATION_REPORT = REPORT.with_name("ablation.json")
@@ -62,7 +62,7 @@ def measure_ablation(people: VirtualSet, folder: Path, rounds: int = ROUNDS) -> 
             labelled = len(labelled_rows(some.split, share, 0))
             found.add(truth, share, labelled, _answers(seeds, folder, which), rounds)
         report[which] = to_json(found)
-    return report | {"scratch": [_learning(seeds, folder) for seeds in comparisons.values()]}
+    return report | {"learning": [line for seeds in comparisons.values() for line in _learning(config, seeds, folder)]}
 
 
 def _answers(seeds: list[list[AblationRun]], folder: Path, which: str) -> dict[str, NDArray[np.floating]]:
@@ -73,19 +73,24 @@ def _answers(seeds: list[list[AblationRun]], folder: Path, which: str) -> dict[s
     }
 
 
-def _learning(seeds: list[list[AblationRun]], folder: Path) -> dict[str, Any]:
-    """How long the runs from scratch of one share learned: steps of the best validation, and of the last."""
-    own = [run for runs in seeds for run in runs if run.variant == ablation.SCRATCH]
-    logs = [[json.loads(line) for line in (folder / run.name / "log.jsonl").open()] for run in own]
-    best = [max(log, key=lambda line: ablation.score(line["validation"]))["step"] for log in logs]
-    last = [log[-1]["step"] for log in logs]
-    return {
-        "labels": own[0].fraction,
-        "bestStep": round(float(np.mean(best))),
-        "lastStep": round(float(np.mean(last))),
-        "bestIsLast": sum(one == other for one, other in zip(best, last, strict=True)),
-        "runs": len(own),
-    }
+def _learning(config: AblationConfig, seeds: list[list[AblationRun]], folder: Path) -> Iterator[dict[str, Any]]:
+    """How long the runs of each variant learned at one share.
+
+    The mean step of the best validation, the steps that were open, and how many runs stopped before, as validation
+    showed no gain.
+    """
+    for runs in zip(*seeds, strict=True):
+        logs = [[json.loads(line) for line in (folder / run.name / "log.jsonl").open()] for run in runs]
+        best = [max(log, key=lambda line: ablation.score(line["validation"]))["step"] for log in logs]
+        most = steps_open(config, runs[0])
+        yield {
+            "labels": runs[0].fraction,
+            "start": NAMES[runs[0].variant],
+            "bestStep": round(float(np.mean(best))),
+            "stepsOpen": most,
+            "stopped": sum(log[-1]["step"] < most for log in logs),
+            "runs": len(runs),
+        }
 
 
 def main() -> None:

@@ -20,25 +20,23 @@ CLAIMS = (ALIGNED, SCRATCH), (ALIGNED, MASKED), (ALIGNED, SHUFFLED), (MASKED, SC
 def section(report: Mapping[str, Any]) -> str:
     """Of docs/evaluation.md: fine-tuned networks, what each pretraining adds, and where an interval says so."""
     config = report["config"]
-    steps = ", ".join(
-        f"{number} at {share:.0%}"
-        for share, number in zip(config["fractions"], config["steps"], strict=True)
-        if share in {row["labels"] for row in report["alone"]["rows"]}
-    )
     return f"""{TITLE}
 
 `cardiacnets-train train --stage ablation`, then `python -m cardiacnets.evaluation.ablation` (in `models/training`): the whole network is fine-tuned.
 The figures are for {report["testPeople"]:,} virtual test people of cohort version {report["cohortVersion"]}, the same as for [frozen encoders](#what-pretraining-leaves-in-a-frozen-encoder).
 
 - Each run has a seed of its own, which draws the people with labels and the first weights: {_seeds(report)}.
-- Pretrained networks have equal steps of {config["batch"]} ECGs: {steps}. From scratch, {config["longer"]} times as many are open.
-  That run stops after {config["patience"]} validations without a gain ({config["checks"]} validations are as long as a pretrained run). {_learning(report)}
-- Every run keeps its best step, by {config["validation_people"]} validation people. Their labels are not counted in the share.
+- A run stops when {config["patience"]} validations in a row show no gain, and keeps its best step. Equal steps of {config["batch"]} ECGs are open to pretrained networks,
+  {config["longer"]:g} times as many from scratch. {config["validation_people"]} validation people decide; their labels are not counted in the share.
 - Networks saw the first {config["seconds"]} s of each ECG, in training and test, with all leads.
 - **Intervals are over seeds and test people at once, not over pretrainings**: each pretraining ran once.
-  Another run of the same pretraining could differ by more than an interval says.
+  Another pretraining of the same kind could differ by more than an interval says.
 
 {levels(report)}
+
+How long they learned: the mean step of the best validation, the steps that were open, and the runs that stopped before.
+
+{_learning(report)}
 
 The gain of contrast with CMR over each other start (**bold** if zero is outside the interval):
 
@@ -62,9 +60,18 @@ def _seeds(report: Mapping[str, Any]) -> str:
 
 
 def _learning(report: Mapping[str, Any]) -> str:
-    best = ", ".join(f"{entry['bestStep']} at {entry['labels']:.0%}" for entry in report["scratch"])
-    rising, runs = (sum(entry[name] for entry in report["scratch"]) for name in ("bestIsLast", "runs"))
-    return f"Its best step was {best} in the mean.\n  In {rising} of {runs} runs from scratch the last step was the best, so these may not have converged."
+    lines = report["learning"]
+    shares = sorted({line["labels"] for line in lines})
+    found = {(line["start"], line["labels"]): line for line in lines}
+    rows = [
+        [start]
+        + [
+            f"{e['bestStep']} of {e['stepsOpen']}; {e['stopped']} of {e['runs']}"
+            for e in (found[start, s] for s in shares)
+        ]
+        for start in NAMES.values()
+    ]
+    return table(["start", *(f"{share:.0%} of the labels" for share in shares)], rows)
 
 
 def claims(report: Mapping[str, Any]) -> str:

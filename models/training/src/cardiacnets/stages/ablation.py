@@ -1,9 +1,10 @@
 """Stage `ablation`: what each kind of pretraining is worth after fine-tuning, by the share of people with labels.
 
 Encoders of one size are fine-tuned alike on virtual people: from scratch, after masked modelling of ECGs, and after
-that and contrast with CMR (the paper's claim), with true pairs and with shuffled ones. Pretrained ones have equal
-steps. The one from scratch learns until validation people show no gain. Every run keeps its best step, and answers for
-the same virtual test people, by the ECG alone and with the person. `evaluation/ablation.py` compares them.
+that and contrast with CMR (the paper's claim), with true pairs and with shuffled ones. Each learns until validation
+people show no gain. Equal steps are open to pretrained ones, more to the one from scratch. Every run keeps its best
+step, and answers for the same virtual test people, by the ECG alone and with the person. `evaluation/ablation.py`
+compares them.
 """
 
 import json
@@ -47,14 +48,14 @@ class AblationConfig:
     """Shares of the training people whose labels are known."""
     seeds: tuple[int, ...] = (8, 8, 8, 5, 5)
     """Runs of each variant at each fraction; a seed draws the labels, the first weights and the order of people."""
-    steps: tuple[int, ...] = (40, 60, 90, 130, 200)
-    """Steps at each fraction, the same for every pretrained variant."""
-    longer: int = 3
+    steps: tuple[int, ...] = (80, 120, 180, 260, 400)
+    """Most steps at each fraction, the same for every pretrained variant."""
+    longer: float = 1.5
     """So many times these steps are open to the one from scratch."""
-    checks: int = 4
+    checks: int = 8
     """Validations within `steps`."""
     patience: int = 3
-    """Validations without a better one, after which the one from scratch stops."""
+    """Validations without a better one, after which a run stops."""
     batch: int = 16
     learning_rate: float = 1e-3
     average: float = 0.98
@@ -92,6 +93,11 @@ def runs_of(config: AblationConfig) -> list[AblationRun]:
         for _, seed, fraction, steps in sorted(kinds)
         for variant in VARIANTS
     ]
+
+
+def steps_open(config: AblationConfig, run: AblationRun) -> int:
+    """Most steps of a run; it may stop before."""
+    return round(run.steps * config.longer) if run.variant == SCRATCH else run.steps
 
 
 def people_of(config: AblationConfig, people: VirtualSet) -> VirtualSet:
@@ -138,11 +144,10 @@ def run_ablation(
         path = out_dir / f"{run.name}.npz"
         if path.exists():
             continue
-        is_scratch = run.variant == SCRATCH
         optimisation = replace(
             base.optimisation,
             seed=run.seed,
-            steps=run.steps * (config.longer if is_scratch else 1),
+            steps=steps_open(config, run),
             learning_rate=config.learning_rate,
             save_every=max(1, run.steps // config.checks),
         )
@@ -157,7 +162,7 @@ def run_ablation(
             augment=replace(base.augment, lead_dropout=0.0),
             optimisation=optimisation,
         )
-        stopping = Stopping(score, config.patience if is_scratch else optimisation.steps)
+        stopping = Stopping(score, config.patience)
         folder = out_dir / run.name
         model, _ = load_trained(train_screening(screening, data, folder, trunks[run.variant](), stopping))
         found = answers(model, data.virtual.rows(test))
