@@ -66,7 +66,7 @@ def tiny_programme():
         ),
         distillation=replace(default.distillation, batch=4, validation_cines=2, optimisation=TWO_STEPS),
         draw_steps=2,
-        ablation=AblationConfig(fractions=(1.0,), steps=(1,), seeds=(1,), batch=4),
+        ablation=AblationConfig(fractions=(1.0,), steps=(1,), seeds=(1,), longer=2, checks=1, batch=4),
     )
 
 

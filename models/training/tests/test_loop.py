@@ -10,7 +10,7 @@ import torch
 from safetensors import safe_open
 
 from cardiacnets.stages import loop
-from cardiacnets.stages.loop import OptimisationConfig, learning_rate, rows_of_step, run
+from cardiacnets.stages.loop import OptimisationConfig, Stopping, learning_rate, rows_of_step, run
 
 
 def test_each_epoch_has_every_row_once_in_a_new_order():
@@ -57,7 +57,7 @@ class Doubling(torch.nn.Module):
         return x
 
 
-def train(out_dir, config, dropout=0.1, contrast=False, validate=dict, batch=8):
+def train(out_dir, config, dropout=0.1, contrast=False, validate=dict, batch=8, stopping=None):
     """Train the tiny network; with `contrast` each row is distinguished from the others of its batch."""
     torch.manual_seed(9)
     model = Doubling(dropout)
@@ -70,7 +70,7 @@ def train(out_dir, config, dropout=0.1, contrast=False, validate=dict, batch=8):
         noise = 0.1 * torch.randn(x.shape, generator=generator) if dropout else 0
         return (model(x + noise) - 2 * x).square().mean()
 
-    return run("tiny", config, {"seed": config.seed}, model, loss_of, validate, out_dir)
+    return run("tiny", config, {"seed": config.seed}, model, loss_of, validate, out_dir, stopping)
 
 
 def weights_of(path):
@@ -174,6 +174,30 @@ def test_finished_run_is_not_repeated(tmp_path):
     train(tmp_path, config, validate=lambda: pytest.fail("validated again"))
 
     assert sorted(path.name for path in tmp_path.iterdir()) == files
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_stops_without_a_better_validation_and_keeps_the_best_weights(tmp_path, monkeypatch, killed):
+    config = OptimisationConfig(seed=3, steps=40, save_every=2)
+    found = [1.0, 3.0, 2.0, 3.0, 2.5, 9.0]
+    stopping = Stopping(lambda figures: figures["found"], patience=3)
+    monkeypatch.setattr(loop, "learning_rate", lambda *_: 1e-3)
+    best = torch.load(train(tmp_path / "best", replace(config, steps=4)), weights_only=True)["model"]
+
+    def validate(until=0):
+        if len(found) == until:
+            raise KeyboardInterrupt
+        return {"found": found.pop(0)}
+
+    if killed:
+        with pytest.raises(KeyboardInterrupt):
+            train(tmp_path / "run", config, validate=lambda: validate(until=4), stopping=stopping)
+    kept = torch.load(train(tmp_path / "run", config, validate=validate, stopping=stopping), weights_only=True)["model"]
+
+    log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert [line["validation"]["found"] for line in log] == [1.0, 3.0, 2.0, 3.0, 2.5]
+    for name, value in best.items():
+        torch.testing.assert_close(kept[name], value)
 
 
 def test_bfloat16_run_is_close_to_the_float32_run(tmp_path):

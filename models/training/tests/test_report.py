@@ -32,20 +32,6 @@ EXPORTED = {
         "short_axis": FOUND | {"by": {"ecg": FOUND, "ecgAlone": FOUND | {"medianRank": 11}, "stranger": FOUND}},
         "four_chamber": {"among": 16, "medianRank": 9, "recall1": 0.1, "recall10": 0.6},
     },
-    "ablation": [
-        {"variant": variant, "fraction": fraction, "seed": seed, "macroAuroc": 0.6, "meanR": 0.2}
-        | {"conditions": dict.fromkeys(CONDITIONS, 0.6)}
-        for variant in ("scratch", "contrastive")
-        for fraction in (0.01, 1.0)
-        for seed in (1, 2)
-    ],
-    "ablationPaired": {
-        "testPeople": 16,
-        "paired": [
-            {"fraction": 0.01, "better": "contrastive", "than": "scratch", "seeds": 2}
-            | {"macroAuroc": {"difference": 0.1, "ci": [0.05, 0.2]}, "meanR": {"difference": 0.1, "ci": [-0.1, 0.2]}}
-        ],
-    },
     "bundle": "made-up@0.0.1",
     "commit": "0" * 40,
 }
@@ -142,8 +128,6 @@ def test_page_and_card_match_the_report(measured):
         assert f"{found['real']['cad']['auroc']:.3f}" in text
         assert "Not a medical device" in text
         assert not re.search(r"\bnan\b|None", text)
-    assert "**+0.100 (+0.050 to +0.200)**" in page
-    assert "Contrast against scratch, macro AUROC: better at 1%." in page
     assert "| short axis | ECG alone | 16 | 11 (5–10) | 10.0% | 60.0% |" in page
     assert "| four chamber | ECG and person | 16 | 9 | 10.0% | 60.0% |" in page  # of a report before the others
 
@@ -155,7 +139,7 @@ def test_every_plot_with_data_is_drawn(measured):
     draw_all(folder / "plots", found, data, screener, adjustment, (points, np.arange(PEOPLE)))
 
     names = {path.stem for path in (folder / "plots").glob("*.png")}
-    assert names == {"roc", "calibration", "bland-altman", "retrieval", "shared-space", "ablation"}
+    assert names == {"roc", "calibration", "bland-altman", "retrieval", "shared-space"}
 
 
 @pytest.mark.parametrize("kind", NOISE_KINDS)

@@ -1,6 +1,7 @@
 """The whole training, stage after stage.
 
-Each stage has a folder of its own, resumes after a kill, and is done once its result is there.
+Each stage has a folder of its own, resumes after a kill, and is done once its result is there. A whole training leaves
+`distillation` out unless its student is shipped.
 
     cohort ─ segmentation ─ hearts ─┬─ cmr (two views) ─┐
        │                            └─ vae ─────────────│────────┬─ diffusion ─ distillation
@@ -26,7 +27,7 @@ from cardiacnets.configuration import ConfigurationError, read_changes, to_json
 from cardiacnets.data.cines import CROP, CineSet
 from cardiacnets.data.latents import Conditions, LatentSet
 from cardiacnets.data.paired import PairedSet
-from cardiacnets.data.real import RealSet, load_real, no_real
+from cardiacnets.data.real import RealSet, load_real
 from cardiacnets.data.segmentation_frames import load_frames
 from cardiacnets.data.source import CohortSource, load_source
 from cardiacnets.data.virtual import VirtualSet, load_virtual, no_virtual
@@ -599,20 +600,25 @@ class Run:
             train_distillation(config, self.latents, self.conditions, teacher, done.parent)
         return done
 
+    def align_shuffled(self) -> Path:
+        """For comparison: `align` again, but each ECG belongs to another person's cines."""
+        done, is_finished = self._finished("align-shuffled")
+        if not is_finished:
+            encoders = {view: load_encoder(self.cmr(view)) for view in VIEWS}
+            config = replace(self.programme.align, shuffled=True)
+            align(config, self.pairs, encoders, done.parent, load_pretrained_trunk(self.ecg()))
+        return done
+
     def ablation(self) -> Path:
-        """Stage `ablation`, on the virtual people who have cines."""
+        """Stage `ablation`, on virtual people."""
         starts: dict[str, Callable[[], AnyTrunk | None]] = {
             "scratch": lambda: None,
             "masked": lambda: load_pretrained_trunk(self.ecg()),
-            "contrastive": lambda: load_aligned_trunk(self.align()),
+            "shuffled": lambda: load_aligned_trunk(self.align_shuffled()),
+            "aligned": lambda: load_aligned_trunk(self.align()),
         }
         p = self.programme
-        return run_ablation(p.ablation, p.screening, self.ablation_data, starts, self.folder / "ablation")
-
-    @property
-    def ablation_data(self) -> TrainingData:
-        """Virtual people only."""
-        return TrainingData(no_real(), self.virtual.rows(slice(0, self.programme.cine_people)))
+        return run_ablation(p.ablation, p.screening, self.virtual, starts, self.folder / "ablation")
 
 
 STAGES: Mapping[str, Callable[[Run], list[Path]]] = {

@@ -37,7 +37,7 @@ Stage = Literal[
 
 @dataclass(frozen=True)
 class Train:
-    """Train every stage, from the virtual cohort to the ablation; resumes.
+    """Train every stage, from the virtual cohort to the ablation; resumes. A student only where it is shipped.
 
     On several GPUs: torchrun --standalone --nproc-per-node 8 -m cardiacnets.cli.main train …
     """

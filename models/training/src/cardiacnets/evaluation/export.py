@@ -87,7 +87,6 @@ from cardiacnets.evaluation.widen import volumes_follow, widening
 from cardiacnets.metrics import auroc
 from cardiacnets.models.screen import ShippedScreen
 from cardiacnets.signal.profile import REPOSITORY
-from cardiacnets.stages.ablation import report_ablation
 from cardiacnets.stages.contrastive import QUERIES, retrieval
 from cardiacnets.stages.screening import TRAIN_FOLDS, VALIDATION_FOLD, load_trained
 
@@ -555,24 +554,11 @@ def _points(run_dir: Path) -> tuple[dict[str, np.ndarray], np.ndarray]:
     if not path.exists() or path.stat().st_mtime < weights.stat().st_mtime:
         path.parent.mkdir(parents=True, exist_ok=True)
         run = _run(run_dir)
-        people = run.ablation_data.virtual  # those with cines
+        people = run.virtual.rows(slice(0, run.programme.cine_people))
         mass = people.indices[people.split == "test", INDICES.index("lvMass")]
         np.savez(path, allow_pickle=False, **run.held_out_points(), mass=mass)
     points = dict(np.load(path))
     return points, points.pop("mass")
-
-
-def _ablation(run_dir: Path) -> Pretraining:
-    """The runs that are there."""
-    folder = run_dir / "ablation"
-    if not any(folder.glob("*.npz")):
-        return {}
-    found = report_ablation(_run(run_dir).ablation_data, folder)
-    return {
-        "ablation": found["runs"],
-        "ablationPaired": {"paired": found["paired"], "testPeople": found["testPeople"]},
-        "ablationOf": f"cohort version {COHORT_VERSION}",
-    }
 
 
 def evaluate_bundle(
@@ -582,8 +568,8 @@ def evaluate_bundle(
 
     The final one is noted in the ledger beside `report_path`; it writes the report, the plots beside it, the page that
     quotes it, and the bundle's figures and card. The other writes `validation.json` beside `report_path` alone.
-    `cmr`: what was measured of drawn cines. Retrieval and ablation that this run has not made are taken from the report
-    that is there, as they belong to stages before `screening`.
+    `cmr`: what was measured of drawn cines. Retrieval that this run has not measured is taken from the report that is
+    there, as it belongs to a stage before `screening`.
     """
     manifest = json.loads((bundle_dir / "manifest.json").read_text())
     adjustment = read_adjustment(bundle_dir)
@@ -608,7 +594,6 @@ def evaluate_bundle(
         **exported,
         **earlier,
         **_shared_space(run_dir),
-        **_ablation(run_dir),
         **drawn,
         "bundle": bundle,
         "config": manifest["training"]["config"],

@@ -344,42 +344,6 @@ class Operating(TypedDict):
     dataset: str
 
 
-class AblationLine(TypedDict):
-    """One run of the ablation."""
-
-    variant: str
-    fraction: float
-    seed: int
-    macroAuroc: float
-    meanR: float
-    conditions: dict[str, float]
-
-
-class PairedDifference(TypedDict):
-    """A difference and its interval."""
-
-    difference: float
-    ci: Interval
-
-
-class PairedLine(TypedDict):
-    """Two variants at one fraction of the labels."""
-
-    fraction: float
-    better: str
-    than: str
-    seeds: int
-    macroAuroc: PairedDifference
-    meanR: PairedDifference
-
-
-class PairedFigures(TypedDict):
-    """Differences between variants."""
-
-    paired: list[PairedLine]
-    testPeople: int
-
-
 class Found(TypedDict):
     """Rank of one's own cine among those of others; the interval is that of the median rank, over people."""
 
@@ -400,10 +364,6 @@ class Pretraining(TypedDict, total=False):
     """Figures of the stages before `screening`; absent if no run had them."""
 
     retrieval: dict[str, RetrievalFigures]
-    ablation: list[AblationLine]
-    ablationPaired: PairedFigures
-    ablationOf: str
-    """What its networks learned from."""
 
 
 class Drawn(TypedDict, total=False):

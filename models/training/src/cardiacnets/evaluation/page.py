@@ -4,13 +4,10 @@ from cardiacnets.bundle.write import NOTICE
 from cardiacnets.domain import CONDITIONS
 from cardiacnets.evaluation.figures import (
     PAIR,
-    AblationLine,
     Area,
     CadFigures,
     EvaluationReport,
     OodFigures,
-    PairedDifference,
-    PairedLine,
     TestFigures,
 )
 from cardiacnets.evaluation.markdown import table
@@ -25,7 +22,6 @@ NAMES = {
     "ph": "Pulmonary hypertension",
 }
 FIGURES = "../models/training/reports/compact"
-VARIANTS = {"scratch": "scratch", "masked": "masked ECGs", "contrastive": "contrast with CMR"}
 
 
 def three(value: float | None) -> str:
@@ -190,78 +186,6 @@ A stranger's ECG with one's own sex, age, height and weight shows how much is fo
 ![Shared space]({FIGURES}/shared-space.png)"""
 
 
-def _ablation(report: EvaluationReport) -> str:
-    if not report.get("ablation"):
-        return "Not measured: the stage `ablation` has not been run."
-    runs, paired = report["ablation"], report["ablationPaired"]
-    rows = []
-    for fraction in sorted({run["fraction"] for run in runs}):
-        cells = []
-        for variant in VARIANTS:
-            some = [run for run in runs if run["variant"] == variant and run["fraction"] == fraction]
-            mean = {k: sum(run[k] for run in some) / len(some) if some else None for k, _ in PAIR}
-            cells.append(f"{three(mean['macroAuroc'])} / {three(mean['meanR'])} ({len(some)})")
-        rows.append([f"{fraction:.0%}", *cells])
-    differences = [
-        [f"{entry['fraction']:.0%}", f"{VARIANTS[entry['better']]} − {VARIANTS[entry['than']]}", str(entry["seeds"])]
-        + [_difference(entry[name]) for name, _ in PAIR]
-        for entry in paired["paired"]
-    ]
-    return f"""Fine-tuned networks of {report.get("ablationOf", "an earlier cohort")}. **These intervals count test people only**, neither seeds nor pretrainings.
-[Frozen encoders](#what-pretraining-leaves-in-a-frozen-encoder) are compared with wider intervals and with a control.
-
-{table(["labels", *(f"{name}: macro AUROC / mean R (seeds)" for name in VARIANTS.values())], rows)}
-
-Paired differences (bootstrap over {paired["testPeople"]:,} test people; **bold** if the interval excludes zero):
-
-{table(["labels", "difference", "seeds", "macro AUROC (95% CI)", "mean R (95% CI)"], differences)}
-
-{_claim(paired["paired"])}
-
-AUROC of each condition with few labels, mean of the seeds. Our interpretation: contrast keeps the information that ECG and cine share,
-which is size and function, and so helps the indices, cardiomyopathy and heart failure. It may lose information that is in the shape of
-the ECG's waves but hardly in a cine. Masked modelling keeps that information.
-
-{_few_labels(runs)}
-
-![Ablation]({FIGURES}/ablation.png)"""
-
-
-def _few_labels(runs: list[AblationLine]) -> str:
-    """Mean AUROC over seeds of each condition, at up to a tenth of the labels."""
-    rows = []
-    for fraction in sorted({run["fraction"] for run in runs if run["fraction"] <= 0.1}):
-        for variant, name in VARIANTS.items():
-            some = [run["conditions"] for run in runs if (run["variant"], run["fraction"]) == (variant, fraction)]
-            means = [three(sum(each[c] for each in some) / len(some)) for c in CONDITIONS] if some else []
-            rows.append([f"{fraction:.0%}", name, *(means or ["–"] * len(CONDITIONS))])
-    return table(["labels", "start", *(NAMES[name] for name in CONDITIONS)], rows)
-
-
-def _difference(entry: PairedDifference) -> str:
-    low, high = entry["ci"]
-    text = f"{entry['difference']:+.3f} ({low:+.3f} to {high:+.3f})"
-    return f"**{text}**" if low > 0 or high < 0 else text
-
-
-def _claim(paired: list[PairedLine]) -> str:
-    """Where contrast with CMR beats training on ECGs only, beyond the noise."""
-    lines = []
-    for than in ("scratch", "masked"):
-        of = [entry for entry in paired if entry["better"] == "contrastive" and entry["than"] == than]
-        for name, title in PAIR:
-            won = [f"{e['fraction']:.0%}" for e in of if e[name]["ci"][0] > 0]
-            lost = [f"{e['fraction']:.0%}" for e in of if e[name]["ci"][1] < 0]
-            open_ = [f"{e['fraction']:.0%}" for e in of if e[name]["ci"][0] <= 0 <= e[name]["ci"][1]]
-            parts = [
-                f"{what} at {', '.join(where)}"
-                for what, where in (("better", won), ("worse", lost), ("no difference shown", open_))
-                if where
-            ]
-            lines.append(f"- Contrast against {VARIANTS[than]}, {title}: {'; '.join(parts) or 'no finished pair'}.")
-    return "\n".join(lines)
-
-
 def _int8(report: EvaluationReport) -> str:
     if "int8" not in report:
         return ""
@@ -357,12 +281,8 @@ The score was fitted to all kinds. The third column is the result with that kind
 
 ## ECG and CMR in one space
 
-Retrieval and ablation belong to stages before `screening`. If its run did not include them, the figures are from the last run that did.
+Retrieval belongs to a stage before `screening`. If its run did not include it, the figures are from the last run that did.
 
 {_retrieval(report)}
-
-## The effect of pretraining
-
-{_ablation(report)}
 
 {_int8(report)}"""

@@ -20,7 +20,7 @@ from sklearn.metrics import roc_curve
 from cardiacnets.bundle.write import NOTICE
 from cardiacnets.domain import CONDITIONS, INDICES
 from cardiacnets.evaluation.calibrate import probability
-from cardiacnets.evaluation.figures import PAIR, AblationLine, EvaluationReport
+from cardiacnets.evaluation.figures import EvaluationReport
 from cardiacnets.evaluation.inference import CAD, TEST_FOLD, CachedScreener, Predictions
 from cardiacnets.evaluation.report import Adjustment, HeldOut
 from cardiacnets.metrics import auroc, pearson, retrieval_rank
@@ -28,7 +28,6 @@ from cardiacnets.pictures import save_figure
 
 BLAND_ALTMAN = (("lvEf", "%"), ("lvMass", "g"), ("rvEdv", "mL"))
 RETRIEVAL_AMONG = 1000
-VARIANTS = {"scratch": "from scratch", "masked": "+ masked ECGs", "contrastive": "+ contrast with CMR"}
 Answers = tuple[Predictions, Predictions]
 
 
@@ -51,17 +50,16 @@ def draw_all(
         points, mass = space
         _draw(folder / "retrieval.png", (5.5, 4.5), lambda axes: _retrieval(axes, points))
         _shared_space(folder / "shared-space.png", points, mass)
-    if report.get("ablation"):
-        _ablation(folder / "ablation.png", report["ablation"])
 
 
 def _draw(path: Path, size: tuple[float, float], draw: Callable[[Axes], None]) -> None:
     figure, axes = plt.subplots(figsize=size)
     draw(axes)
-    _save(figure, path)
+    save(figure, path)
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure with the notice."""
     figure.tight_layout(rect=(0, 0.025, 1, 1))
     figure.text(0.01, 0.008, NOTICE, fontsize=7)
     save_figure(figure, path, dpi=110)
@@ -115,7 +113,7 @@ def _bland_altman(path: Path, data: HeldOut, answers: Predictions) -> None:
         limits = f"{bias:+.1f} ({bias - 1.96 * spread:.1f} to {bias + 1.96 * spread:.1f}) {unit}"
         axes.set_title(f"{name} (virtual people), r {correlation[column]:.2f}\n{limits}", fontsize=9)
         axes.set(xlabel=f"mean of truth and estimate, {unit}", ylabel=f"estimate − truth, {unit}")
-    _save(figure, path)
+    save(figure, path)
 
 
 def _retrieval(axes: Axes, points: Mapping[str, NDArray[Any]]) -> None:
@@ -147,26 +145,4 @@ def _shared_space(path: Path, points: Mapping[str, NDArray[Any]], mass: NDArray[
     grid[0].legend(fontsize=8, markerscale=2)
     grid[0].set_title(f"PCA of {people} held-out virtual people", fontsize=9)
     figure.colorbar(shown, ax=grid[-1], label="LV mass, g")
-    _save(figure, path)
-
-
-def _ablation(path: Path, runs: list[AblationLine]) -> None:
-    figure, grid = plt.subplots(1, 2, figsize=(10, 4.2))
-    fractions = sorted({run["fraction"] for run in runs})
-    for axes, (figure_name, label) in zip(grid, PAIR, strict=True):
-        for number, (variant, name) in enumerate(VARIANTS.items()):
-            values = {
-                fraction: [r[figure_name] for r in runs if r["variant"] == variant and r["fraction"] == fraction]
-                for fraction in fractions
-            }
-            known = [fraction for fraction in fractions if values[fraction]]
-            colour = f"C{number}"
-            axes.plot(known, [np.mean(values[fraction]) for fraction in known], "-", color=colour, label=name)
-            for fraction in known:
-                axes.plot([fraction] * len(values[fraction]), values[fraction], "o", ms=4, alpha=0.6, color=colour)
-        axes.set(xscale="log", xlabel="share of people whose labels are known", ylabel=label)
-        axes.set_xticks(fractions, [f"{100 * fraction:g}%" for fraction in fractions])
-        axes.minorticks_off()
-    grid[0].legend(fontsize=8)
-    grid[0].set_title("virtual test people; a point a seed", fontsize=9)
-    _save(figure, path)
+    save(figure, path)

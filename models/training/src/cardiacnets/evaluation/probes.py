@@ -20,12 +20,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from cardiacnets.configuration import to_json
 from cardiacnets.data.virtual import VirtualSet, load_virtual
 from cardiacnets.data.windows import cache_dir
 from cardiacnets.domain import CONDITIONS
 from cardiacnets.metrics import auroc, pearson
 from cardiacnets.models.encoder import EncoderConfig, Trunk
 from cardiacnets.signal.profile import REPOSITORY
+from cardiacnets.stages.ablation import FIRST_SEED
 from cardiacnets.stages.screening import labelled_rows
 
 Array = NDArray[np.floating]
@@ -39,7 +41,8 @@ ROUNDS = 100
 TEST_PEOPLE = 1000
 REPORT = REPOSITORY / "models" / "training" / "reports" / "probes.json"
 PAGE = REPOSITORY / "docs" / "evaluation.md"
-PERSON_ALONE, SHUFFLED, ALIGNED = "the person alone", "contrast with shuffled pairs", "contrast with CMR"
+PERSON_ALONE, MASKED = "the person alone", "masked ECGs"
+SHUFFLED, ALIGNED = "contrast with shuffled pairs", "contrast with CMR"
 PERSON_WEIGHT = 12.0
 """Of each of the person's four fields beside 576 features: together they weigh as much."""
 
@@ -108,7 +111,7 @@ def answers_of(
     truth = np.concatenate([people.conditions, people.indices], axis=1).astype(np.float64)
 
     def of(own: Array, draw: int) -> Array:
-        rows = labelled_rows(people.split, share, 100 + draw)
+        rows = labelled_rows(people.split, share, FIRST_SEED + draw)
         weight = np.ones(own.shape[1])
         if with_person:
             own = np.concatenate([own, people.person], axis=1)
@@ -174,24 +177,35 @@ def _measured(
     with_person: bool,
 ) -> dict[str, Any]:
     truth = np.concatenate([people.conditions, people.indices], axis=1)[test].astype(np.float64)
-    rows: list[dict[str, Any]] = []
-    pairs: list[dict[str, Any]] = []
+    found = Compared([], [])
     for share in DRAWS:
         answers = {
             name: answers_of(own, people, test, share, with_person=with_person) for name, own in features.items()
         }
+        found.add(truth, share, len(labelled_rows(people.split, share, 0)), answers, rounds)
+    return to_json(found)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Figures of every start at every share of the labels, and the difference of every two."""
+
+    rows: list[dict[str, Any]]
+    pairs: list[dict[str, Any]]
+
+    def add(self, truth: Array, share: float, people: int, answers: Mapping[str, Array], rounds: int) -> None:
+        """A share of the labels, which so many people have: each start's answers, as `answers_of` gives them."""
         for name, own in answers.items():
             found = [probe(truth, one) for of_weights in own for one in of_weights]
             macro, mean_r = np.array([each.macroAuroc for each in found]), np.array([each.meanR for each in found])
-            rows.append(
-                {"labels": share, "start": name, "people": len(labelled_rows(people.split, share, 0))}
+            self.rows.append(
+                {"labels": share, "start": name, "people": people}
                 | {"macroAuroc": round(float(macro.mean()), 4), "meanR": round(float(mean_r.mean()), 4)}
                 | {"spread": [round(float(macro.std()), 4), round(float(mean_r.std()), 4)], "runs": len(found)}
             )
         for than, better in combinations(answers, 2):
             pair = {"labels": share, "better": better, "than": than}
-            pairs.append(pair | compare(truth, answers[better], answers[than], rounds))
-    return {"rows": rows, "pairs": pairs}
+            self.pairs.append(pair | compare(truth, answers[better], answers[than], rounds))
 
 
 def main() -> None:
@@ -215,7 +229,7 @@ def main() -> None:
         random.append(Trunk(EncoderConfig()))
     starts: dict[str, list[Any]] = {
         "random weights": random,
-        "masked ECGs": [load_pretrained_trunk(options.run_dir / "ecg" / "model.pt")],
+        MASKED: [load_pretrained_trunk(options.run_dir / "ecg" / "model.pt")],
     }
     if options.control:
         starts[SHUFFLED] = [load_aligned_trunk(options.control)]

@@ -11,28 +11,39 @@ MEASURES = ("alone", "macroAuroc"), ("alone", "meanR"), ("withPerson", "macroAur
 HEAD = "macro AUROC", "mean R", "with the person: macro AUROC", "with the person: mean R"
 
 
-def section(report: Mapping[str, Any]) -> str:
-    """Of docs/evaluation.md, from `reports/probes.json`: the starts, and what contrast with CMR adds to each."""
-    keys = list(dict.fromkeys((row["labels"], row["start"]) for row in report["withPerson"]["rows"]))
-    found = {
-        (which, row["labels"], row["start"]): row for which in ("alone", "withPerson") for row in report[which]["rows"]
-    }
-    levels = []
-    for share, start in keys:
+def levels(report: Mapping[str, Any]) -> str:
+    """A table of every start at every share of the labels, by the ECG alone and with the person."""
+    found = {(which, row["labels"], row["start"]): row for which, _ in MEASURES for row in report[which]["rows"]}
+    lines = []
+    for share, start in _keys(report):
         rows = [(name, found.get((which, share, start))) for which, name in MEASURES]
-        levels.append([f"{share:.0%} ({found['withPerson', share, start]['people']:,})", start])
-        levels[-1] += [f"{row[name]:.3f}" if row else "–" for name, row in rows]
+        lines.append([f"{share:.0%} ({found['withPerson', share, start]['people']:,})", start])
+        lines[-1] += [f"{row[name]:.3f}" if row else "–" for name, row in rows]
+    return table(["labels (people)", "start", *HEAD], lines)
+
+
+def gains(report: Mapping[str, Any], of: str = ALIGNED) -> str:
+    """A table of the gain of one start over each that comes before it; **bold** if zero is outside the interval."""
     pairs = {
         (which, pair["labels"], pair["than"]): pair
-        for which in ("alone", "withPerson")
+        for which, _ in MEASURES
         for pair in report[which]["pairs"]
-        if pair["better"] == ALIGNED
+        if pair["better"] == of
     }
-    differences = [
+    lines = [
         [f"{share:.0%}", start, *(_difference(pairs.get((which, share, start)), name) for which, name in MEASURES)]
-        for share, start in keys
-        if start != ALIGNED
+        for share, start in _keys(report)
+        if ("withPerson", share, start) in pairs
     ]
+    return table(["labels", "compared with", *HEAD], lines)
+
+
+def _keys(report: Mapping[str, Any]) -> list[tuple[float, str]]:
+    return list(dict.fromkeys((row["labels"], row["start"]) for row in report["withPerson"]["rows"]))
+
+
+def section(report: Mapping[str, Any]) -> str:
+    """Of docs/evaluation.md, from `reports/probes.json`: the starts, and what contrast with CMR adds to each."""
     return f"""{TITLE}
 
 `python -m cardiacnets.evaluation.probes` (in `models/training`): a ridge regression reads conditions and indices from the frozen encoder's tokens.
@@ -40,12 +51,12 @@ The figures are for {report["testPeople"]:,} virtual test people of cohort versi
 {DRAWS[0.25]} times at 25%. {INITIAL} encoders have random weights; each pretraining ran once.
 {SHUFFLED.capitalize()} had the same steps, but each ECG belonged to another person's cines.
 
-{table(["labels (people)", "start", *HEAD], levels)}
+{levels(report)}
 
 The second table has the gain of contrast with CMR over each other start. Intervals are over draws of labels, random weights and people at once,
 not over pretrainings (**bold** if zero is outside):
 
-{table(["labels", "compared with", *HEAD], differences)}
+{gains(report)}
 """
 
 

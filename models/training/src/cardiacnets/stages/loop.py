@@ -5,6 +5,7 @@ averaged, and the first process alone writes.
 """
 
 import atexit
+import copy
 import hashlib
 import json
 import math
@@ -58,6 +59,16 @@ class OptimisationConfig:
     """Compile the members of each `nn.ModuleList`, which is where a transformer keeps its blocks: they are alike, so
     that one compilation serves all. Needs a C++ compiler; pays on a GPU."""
     save_every: int = 200
+
+
+@dataclass(frozen=True)
+class Stopping:
+    """Keep the weights of the best validation, and stop once there is no better one."""
+
+    score: Callable[[Mapping[str, float]], float]
+    """Of what `validate` returns; larger is better."""
+    patience: int
+    """Validations in a row without a better one after which training stops."""
 
 
 class _OfAllProcesses(torch.autograd.Function):
@@ -219,17 +230,52 @@ def _write_scalars(board: "SummaryWriter", line: dict[str, Any], rate: float) ->
 
 
 def _resume(
-    checkpoint: Path, described: dict[str, Any], model: nn.Module, optimiser: torch.optim.AdamW, where: torch.device
+    checkpoint: Path, described: dict[str, Any], model: nn.Module, optimiser: torch.optim.AdamW, best: "_Best"
 ) -> tuple[int, float]:
-    """Load the checkpoint, if there is one, into model and optimiser; returns its steps, and the seconds they took."""
+    """Load the checkpoint, if there is one, into the rest; returns its steps, and the seconds they took."""
     if not checkpoint.exists():
         return 0, 0.0
-    state = torch.load(checkpoint, map_location=where, weights_only=True)
+    state = torch.load(checkpoint, map_location=device(), weights_only=True)
     if state["config"] != described:
         raise ValueError(f"{checkpoint} was made with another configuration")
     model.load_state_dict(state["model"])
     optimiser.load_state_dict(state["optimiser"])
+    best.found = state.get("best")
     return int(state["step"]), float(state.get("seconds", 0.0))
+
+
+class _Best:
+    """The best validation so far; without a rule when to stop there is none, and nothing is over."""
+
+    found: dict[str, Any] | None = None
+    """{step, score, model}."""
+
+    def __init__(self, stopping: Stopping | None, every: int) -> None:
+        """`every`: steps between validations."""
+        self.stopping, self.every = stopping, every
+
+    def see(self, step: int, figures: Mapping[str, float], model: nn.Module) -> None:
+        """Keep the weights if a validation is better than all before."""
+        if self.stopping is None:
+            return
+        score = self.stopping.score(figures)
+        if self.found is None or score > self.found["score"]:
+            self.found = {"step": step, "score": score, "model": copy.deepcopy(model.state_dict())}
+
+    def is_over(self, step: int) -> bool:
+        """Whether the best validation is as long ago as the rule allows."""
+        if self.stopping is None or self.found is None:
+            return False
+        return bool(step - self.found["step"] >= self.stopping.patience * self.every)
+
+    def state(self) -> dict[str, Any]:
+        """For the checkpoint."""
+        return {} if self.found is None else {"best": self.found}
+
+    def restore(self, model: nn.Module) -> None:
+        """Give the model the weights that were kept, if any were."""
+        if self.found is not None:
+            model.load_state_dict(self.found["model"])
 
 
 def _open_logs(
@@ -281,6 +327,7 @@ def run(
     loss_of: Callable[[int, torch.Generator], Tensor],
     validate: Callable[[], dict[str, float]],
     out_dir: Path,
+    stopping: Stopping | None = None,
 ) -> Path:
     """Train `model`, or go on from `out_dir/checkpoint.pt`; returns `out_dir/model.pt` (see `save_model`).
 
@@ -289,20 +336,22 @@ def run(
     `loss_of` and evaluation mode for `validate`.
     `described` is the whole configuration as plain JSON. `out_dir/log.jsonl` and TensorBoard's files beside it have a
     line each `save_every` steps. Deterministic by seed on one machine, thread count and number of processes, killed or
-    not. The model comes back on the CPU.
+    not. With `stopping`, the weights are those of the best line. The model comes back on the CPU.
 
     Raises:
-        ValueError: the checkpoint was made with another configuration, or several processes have a limit of time.
+        ValueError: the checkpoint was made with another configuration, or several processes have a limit of time or
+            a rule when to stop.
     """
     where, (rank, processes) = device(), process()
-    if config.seconds is not None and processes > 1:
-        raise ValueError("a limit of time is for one process: give a number of steps")
+    if processes > 1 and (config.seconds is not None or stopping is not None):
+        raise ValueError("a limit of time or a rule when to stop is for one process: give a number of steps")
     join_processes()
     model.to(where)
     out_dir.mkdir(parents=True, exist_ok=True)
-    checkpoint, finished, log = (out_dir / file for file in ("checkpoint.pt", "model.pt", "log.jsonl"))
+    checkpoint, log = out_dir / "checkpoint.pt", out_dir / "log.jsonl"
     optimiser = _optimiser(model, config)
-    first, used_before = _resume(checkpoint, described, model, optimiser, where)
+    best = _Best(stopping, config.save_every)
+    first, used_before = _resume(checkpoint, described, model, optimiser, best)
     board = _open_logs(out_dir, described, first, config) if rank == 0 else None
     if config.compile:
         _compile_blocks(model)
@@ -312,7 +361,7 @@ def run(
         loss_of_step = DistributedDataParallel(loss_of_step, find_unused_parameters=True)
     losses: list[Tensor] = []
     limit, start = math.inf if config.seconds is None else config.seconds, monotonic() - used_before
-    steps = range(first, config.steps if used_before < limit else first)
+    steps = range(first, first if used_before >= limit or best.is_over(first) else config.steps)
     for step in tqdm(steps, initial=first, total=config.steps, desc=name, disable=True if rank else None):
         model.train()
         optimiser.zero_grad(set_to_none=True)
@@ -328,22 +377,32 @@ def run(
         if done % config.save_every == 0 or is_last:
             model.eval()
             with torch.no_grad():
-                line = {"step": done, "loss": _mean_of_all(losses, where), "validation": validate()}
+                figures = validate()
+                line = {"step": done, "loss": _mean_of_all(losses, where), "validation": figures}
             losses = []
+            best.see(done, figures, model)
+            is_last = is_last or best.is_over(done)
             if board is not None:
                 with log.open("a") as file:
                     file.write(json.dumps(line) + "\n")
                 _write_scalars(board, line, rate)
                 weights = {"model": model.state_dict(), "optimiser": optimiser.state_dict()}
                 clock = {} if config.seconds is None else {"seconds": monotonic() - start}
-                save(checkpoint, {"config": described, "step": done, **clock, **weights})
+                save(checkpoint, {"config": described, "step": done, **clock, **weights, **best.state()})
         if is_last:
             break
-    model.cpu()
+    best.restore(model)
     if board is not None:
         board.close()
+    return _finish(out_dir / "model.pt", described, model)
+
+
+def _finish(path: Path, described: dict[str, Any], model: nn.Module) -> Path:
+    """The model to the CPU, and the first process's to `path`."""
+    rank, processes = process()
+    model.cpu()
     if rank == 0:
-        save_model(finished, described, model.state_dict())
+        save_model(path, described, model.state_dict())
     if processes > 1:
         dist.barrier()  # the next stage reads what the first process wrote
-    return finished
+    return path

@@ -27,7 +27,7 @@ from cardiacnets.models.encoder import EncoderConfig
 from cardiacnets.models.losses import masked_bce, masked_gaussian_nll
 from cardiacnets.models.screen import Screen
 from cardiacnets.models.trunks import AnyTrunk, TrunkConfig, trunk_config
-from cardiacnets.stages.loop import OptimisationConfig, rows_of_step, run
+from cardiacnets.stages.loop import OptimisationConfig, Stopping, rows_of_step, run
 
 TRAIN_FOLDS = tuple(range(1, 8))
 VALIDATION_FOLD = 8
@@ -403,11 +403,16 @@ def labelled_rows(split: NDArray[np.str_], fraction: float, seed: int) -> NDArra
 
 
 def train_screening(
-    config: ScreeningConfig, data: TrainingData, out_dir: Path, start: AnyTrunk | Screen | None = None
+    config: ScreeningConfig,
+    data: TrainingData,
+    out_dir: Path,
+    start: AnyTrunk | Screen | None = None,
+    stopping: Stopping | None = None,
 ) -> Path:
     """Train, or go on where it stopped; returns `out_dir/model.pt` (see `loop.run`; read it with `load_trained`).
 
     `start`: the pretrained trunk or the whole network that training begins with, if any.
+    `stopping`: by the figures of `validate`; None: all steps, and the last weights.
     """
     optimisation = config.optimisation
     torch.manual_seed(optimisation.seed)
@@ -444,7 +449,9 @@ def train_screening(
         return sum(losses(model, batch, at_step(config, step), generator).values(), torch.zeros(()))
 
     described = to_json(config)
-    return run("screening", optimisation, described, model, loss_of, lambda: validate(model.shipped, data), out_dir)
+    return run(
+        "screening", optimisation, described, model, loss_of, lambda: validate(model.shipped, data), out_dir, stopping
+    )
 
 
 def load_trained(path: Path) -> tuple[Screen, Mapping[str, Any]]:
