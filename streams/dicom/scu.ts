@@ -99,7 +99,8 @@ function send(peer: DicomPeer, request: InstanceType<typeof requests.CEchoReques
       pduTimeout: TIMEOUT_MS,
       ...(tls === undefined ? {} : { securityOptions: { ...tls, rejectUnauthorized: true } }),
     })
-    const { network } = client as unknown as { network: Network } // as: its types omit it, and only it reports an abort
+    // Its types omit the connection, and only this one reports an abort.
+    const network: Network = Reflect.get(client, 'network')
     network.on('abort', (abort: Abort) => {
       reject(aborted(abort, address))
       network.socket.destroy()

@@ -2,12 +2,13 @@
  * Handles a DICOM instance: stores its ECG with the order's numbers, and counts instances without samples.
  * @module
  */
-import dimse from 'dcmjs-dimse'
 import type { ResultWarning } from '../../shared/domain/warnings.ts'
 import { CodedError } from '../../shared/errors.ts'
 import type { StoredInstance, StoreVerdict } from '../dicom/scp.ts'
 import { ENCAPSULATED_CDA, ENCAPSULATED_PDF } from '../dicom/uids.ts'
+import { type Dataset, readDicom, type TagName } from '../formats/dicom/dataset.ts'
 import { parseRecording } from '../formats/index.ts'
+import { charsetOf } from '../hl7/charsets.ts'
 import { ecgOf } from './recordings.ts'
 import type { Store } from './store.ts'
 import type { About, Added } from './stored-ecg.ts'
@@ -34,23 +35,24 @@ export function storeInstance(
     onPdf()
     return 'no-samples'
   }
-  const elements = elementsOf(file)
+  const dataset = readDicom(file)
+  const text = textIn(dataset)
   // When the announced instance differs from the one sent, neither can be committed to.
-  for (const [name, stated] of [
-    ['SOPInstanceUID', instanceUid],
-    ['SOPClassUID', classUid],
+  for (const [name, tag, stated] of [
+    ['SOPInstanceUID', 'sopInstance', instanceUid],
+    ['SOPClassUID', 'sopClass', classUid],
   ] as const) {
-    const own = text(elements[name])
+    const own = text(tag)
     if (own !== undefined && own !== stated) throw new CodedError('association-mismatch', { field: name })
   }
-  const bytes = classUid === ENCAPSULATED_CDA ? documentIn(elements) : file
+  const bytes = classUid === ENCAPSULATED_CDA ? documentIn(dataset) : file
   const recording = parseRecording([{ name: 'instance', bytes }])
   const received = ecgOf({
     tenant,
     door: 'dicom',
     recording,
-    device: text(elements.StationName) ?? text(elements.DeviceSerialNumber),
-    about: aboutOf(elements),
+    device: text('stationName') ?? text('deviceSerialNumber'),
+    about: aboutOf(text),
     warnings: warnings(),
   })
   const added = store.transaction(() => {
@@ -61,52 +63,43 @@ export function storeInstance(
   return 'stored'
 }
 
-type Elements = Readonly<Record<string, unknown>>
+/** Text of an element in the data set's character set, at most 64 characters; `undefined` when it is empty. */
+type TextOf = (name: TagName) => string | undefined
 
-const PREAMBLE = 132
-
-/** Elements beside the waveform. A data set that dcmjs cannot read may still be readable by our own reader. */
-function elementsOf(file: Buffer): Elements {
-  try {
-    // The transfer syntax is in the meta group, which `writePart10` wrote; the value of its first element is the group's length.
-    const metaEnd = PREAMBLE + 12 + file.readUInt32LE(PREAMBLE + 8)
-    const meta = file.toString('latin1', PREAMBLE, metaEnd)
-    const syntax = /UI..(1\.2\.840\.10008\.1\.2[\d.]*)/s.exec(meta)?.[1] ?? '1.2.840.10008.1.2'
-    if (syntax.endsWith('.99')) return {}
-    return new dimse.Dataset(file.subarray(metaEnd), syntax, { untilTag: '54000100' }).getElements()
-  } catch {
-    return {}
+function textIn(dataset: Dataset): TextOf {
+  const names = (dataset.text('characterSet') ?? '').split('\\').map((name) => name.trim().toUpperCase())
+  // The numbers and UIDs that are read are ASCII nearly everywhere, so an unknown character set is no reason to refuse an ECG.
+  const decoder = new TextDecoder(charsetOf(names.filter((name) => name !== '')) ?? 'windows-1252')
+  return (name) => {
+    const text = decoder.decode(dataset.bytes(name) ?? new Uint8Array()).replace(/\0/g, '')
+    return text.trim().slice(0, 64) || undefined
   }
 }
 
-function aboutOf(elements: Elements): About {
-  const placer = text(elements.AccessionNumber)
-  const source = sourceOf(elements)
+function aboutOf(text: TextOf): About {
+  const placer = text('accessionNumber')
+  const source = sourceOf(text)
   return {
     ...(source && { source }),
     order: placer === undefined ? {} : { placer },
-    visit: { patient: text(elements.PatientID), authority: text(elements.IssuerOfPatientID), bed: undefined },
+    visit: { patient: text('patientId'), authority: text('patientIdIssuer'), bed: undefined },
   }
 }
 
-function sourceOf(elements: Elements): About['source'] {
-  const uid = (name: string) => {
-    const value = text(elements[name])
+function sourceOf(text: TextOf): About['source'] {
+  const uid = (name: TagName) => {
+    const value = text(name)
     return value !== undefined && /^[\d.]+$/.test(value) ? value : undefined
   }
-  const [study, series] = [uid('StudyInstanceUID'), uid('SeriesInstanceUID')]
-  const [instance, classUid] = [uid('SOPInstanceUID'), uid('SOPClassUID')]
+  const [study, series, instance, classUid] = [uid('study'), uid('series'), uid('sopInstance'), uid('sopClass')]
   const isWhole = study !== undefined && series !== undefined && instance !== undefined && classUid !== undefined
   return isWhole ? { study, series, instance, classUid } : undefined
 }
 
-function documentIn({ EncapsulatedDocument: document }: Elements): Uint8Array {
-  const bytes: unknown = Array.isArray(document) ? document[0] : document
-  if (bytes instanceof ArrayBuffer) return new Uint8Array(bytes)
-  if (bytes instanceof Uint8Array) return bytes
-  throw new CodedError('payload-empty', { field: 'EncapsulatedDocument' })
-}
-
-function text(value: unknown): string | undefined {
-  return typeof value === 'string' && value.trim() !== '' ? value.trim().slice(0, 64) : undefined
+/** Without the zero that makes its length even. */
+function documentIn(dataset: Dataset): Uint8Array {
+  const bytes = dataset.bytes('encapsulatedDocument')
+  if (bytes === undefined || bytes.length === 0)
+    throw new CodedError('payload-empty', { field: 'EncapsulatedDocument' })
+  return bytes.at(-1) === 0 ? bytes.subarray(0, -1) : bytes
 }

@@ -5,8 +5,8 @@
 import { cutWindow } from '../../shared/domain/window.ts'
 import { CodedError } from '../../shared/errors.ts'
 import { decodeWaveform } from '../../shared/waveform/codec.ts'
+import { readAcknowledgement } from '../hl7/acknowledge.ts'
 import { MllpClient } from '../hl7/client.ts'
-import { type Message, parseMessage } from '../hl7/message.ts'
 import { writeOru } from '../hl7/oru-out.ts'
 import { drawReport } from '../hl7/report-page.ts'
 import { type Destination, type GatewayConfig, readPeerTls } from './config.ts'
@@ -70,29 +70,27 @@ export class Hl7Delivery {
         allowsVirtual: config.virtual,
       },
     )
-    const bytes = await this.#client.send(message, destination.timeoutMs, (answer) => answers(answer, controlId))
-    const answer = parseMessage(bytes)
-    const code = answer.first('MSA')?.text(1) ?? ''
+    const bytes = await this.#client.send(message, destination.timeoutMs, (answer) => isAnswer(answer, controlId))
+    const { code = '', error } = readAcknowledgement(bytes) ?? {}
     if (code === 'AA' || code === 'CA') {
       store.transaction(() => store.book.orderAnswered(about.order))
       return undefined
     }
-    if (code === 'AR' || code === 'CR') return reasonOf(answer)
-    throw new CodedError('unavailable', { field: 'MSA.1' })
+    if (code === 'AR' || code === 'CR') return reasonOf(error)
+    throw new CodedError('unavailable', {
+      field: 'MSA.1',
+      why: `it answers ${/^[AC]E$/.exec(code)?.[0] ?? 'an unknown code'}`,
+    })
   }
 }
 
-function answers(bytes: Buffer, controlId: string): boolean {
-  try {
-    return parseMessage(bytes).first('MSA')?.text(2) === controlId
-  } catch {
-    return false
-  }
+/** One without a control id can only be that of the message before it: the next one is sent when this one is answered. */
+function isAnswer(bytes: Buffer, controlId: string): boolean {
+  const answer = readAcknowledgement(bytes)
+  return answer !== undefined && (answer.controlId === controlId || answer.controlId === '')
 }
 
 /** The peer's error code. Its free text is not kept, because it may contain a person's name. */
-function reasonOf(answer: Message): string {
-  const err = answer.first('ERR')
-  const code = err?.text(3) || err?.text(1, 4) || ''
+function reasonOf(code = ''): string {
   return /^[A-Za-z0-9.-]{1,32}$/.test(code) ? code : 'rejected'
 }

@@ -3,7 +3,7 @@
  * @module
  */
 import { type CodedError, type ErrorCode, toCodedError } from '../../shared/errors.ts'
-import { escapeText, type Message, readHeader, writeSegment, writeTime } from './message.ts'
+import { escapeText, linesOf, type Message, readHeader, Segment, writeSegment, writeTime } from './message.ts'
 
 /** Outcome for a message: stored, invalid (the sender must correct it), or not accepted here. */
 export type Verdict = 'accepted' | 'error' | 'rejected'
@@ -51,6 +51,33 @@ export function acknowledge(message: Message, error: CodedError | undefined, by:
     wants(application || 'AL', verdict) ? ORIGINAL[verdict] : undefined,
   ]
   return codes.flatMap((code) => (code === undefined ? [] : [write(message, code, error, by)]))
+}
+
+/** What a peer says about a message of ours. */
+export interface Acknowledgement {
+  /** MSA-1: `AA`, `AE`, `AR`, `CA`, … */
+  readonly code: string
+  /** MSA-2. */
+  readonly controlId: string
+  /** Code of table 0357, or the peer's own. */
+  readonly error: string | undefined
+}
+
+/**
+ * Reads an acknowledgement; `undefined` for anything else. Peers write less into it than a message needs: no control id of its own, an old
+ * version, an unknown character set. One that is not understood would make us send the message for ever.
+ */
+export function readAcknowledgement(bytes: Uint8Array): Acknowledgement | undefined {
+  try {
+    const { separators } = readHeader(bytes)
+    const segments = linesOf(Buffer.from(bytes).toString('latin1')).map((line, at) => new Segment(line, at, separators))
+    const msa = segments.find(({ name }) => name === 'MSA')
+    const err = segments.find(({ name }) => name === 'ERR')
+    if (msa === undefined) return undefined
+    return { code: msa.text(1), controlId: msa.text(2), error: err?.text(3) || err?.text(1, 4) || undefined }
+  } catch {
+    return undefined
+  }
 }
 
 /** Answer to input that is not a message. Without a header the recipient is unknown. */

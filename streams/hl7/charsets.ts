@@ -34,8 +34,8 @@ const LABELS: ReadonlyMap<string, string> = new Map([
 /** `8859/1`, as HL7 writes it, and `ISO 8859-1`, `ISO8859-1`. */
 const ISO_8859 = /^(?:ISO[ _-]?)?8859[/ _-](\d{1,2})$/
 
-/** `ISO IR100`, and `ISO_IR 100`, as DICOM writes it. */
-const ISO_IR = /^ISO[ _-]?IR[ _-]?(\d{1,3})$/
+/** `ISO IR100`, and `ISO_IR 100` and `ISO 2022 IR 100`, as DICOM writes it. */
+const ISO_IR = /^ISO[ _-]?(?:2022 )?IR[ _-]?(\d{1,3})$/
 
 /**
  * Decodes a message's text. Of several character sets, the first is that of the message, and the others may follow escape sequences; ASCII
@@ -48,18 +48,21 @@ export function decodeCharset(bytes: Uint8Array, header: Header): string {
     .map((each) => each.trim().toUpperCase())
     .filter((each) => each !== '')
   if (names.length === 0) return decodeUtf8(bytes) ?? new TextDecoder('windows-1252').decode(bytes)
-  const labels = names.map((name) => {
-    const label = labelOf(name)
-    if (label === undefined) throw header.error('format-unsupported', 18)
-    return label
-  })
-  const first = names.findIndex((name) => !ASCII.includes(name))
-  const label = labels.includes(JAPANESE) ? JAPANESE : labels[Math.max(0, first)]
+  const label = charsetOf(names)
+  if (label === undefined) throw header.error('format-unsupported', 18)
   try {
     return new TextDecoder(label, { fatal: true }).decode(bytes)
   } catch {
     throw new CodedError('payload-malformed', { field: 'MSH[0].18' })
   }
+}
+
+/** WHATWG's name for the character sets that a text uses together; `undefined` if one is unknown. */
+export function charsetOf(names: readonly string[]): string | undefined {
+  const labels = names.map(labelOf)
+  if (labels.includes(undefined)) return undefined
+  const first = names.findIndex((name) => !ASCII.includes(name))
+  return labels.includes(JAPANESE) ? JAPANESE : labels[Math.max(0, first)]
 }
 
 /** UTF-16 is none: its bytes contain those of the MLLP frame. */

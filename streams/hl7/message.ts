@@ -191,7 +191,7 @@ export function readHeader(marked: Uint8Array): Message {
 const HEADER_BYTES = 4096
 
 /** Segments end with CR; some senders write LF or both. */
-const linesOf = (text: string): string[] =>
+export const linesOf = (text: string): string[] =>
   text
     .split(/\r\n|\r|\n/)
     .map((line) => line.trimStart())

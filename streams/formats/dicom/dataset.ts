@@ -1,5 +1,5 @@
 /**
- * Reads the few elements of a DICOM file that an ECG needs, after PS3.5 (encoding) and PS3.10 (file format).
+ * Reads the few elements of a DICOM file that an ECG and its order need, after PS3.5 (encoding) and PS3.10 (file format).
  *
  * Our own reader instead of dcmjs, which decompresses without a limit and keeps every element of the file.
  * @module
@@ -11,21 +11,31 @@ import { ByteReader, latin1 } from '../byte-reader.ts'
 /** The elements that are kept; all others are skipped. */
 export const TAG = {
   transferSyntax: 0x0002_0010,
+  characterSet: 0x0008_0005,
+  sopClass: 0x0008_0016,
+  sopInstance: 0x0008_0018,
   acquisitionDate: 0x0008_0022,
   contentDate: 0x0008_0023,
   acquisitionDateTime: 0x0008_002a,
   acquisitionTime: 0x0008_0032,
   contentTime: 0x0008_0033,
+  accessionNumber: 0x0008_0050,
   codeValue: 0x0008_0100,
   codingScheme: 0x0008_0102,
   codeMeaning: 0x0008_0104,
   timezoneOffset: 0x0008_0201,
+  stationName: 0x0008_1010,
+  patientId: 0x0010_0020,
+  patientIdIssuer: 0x0010_0021,
   patientBirthDate: 0x0010_0030,
   patientSex: 0x0010_0040,
   patientAge: 0x0010_1010,
   patientSize: 0x0010_1020,
   patientWeight: 0x0010_1030,
+  deviceSerialNumber: 0x0018_1000,
   groupTimeOffset: 0x0018_1068,
+  study: 0x0020_000d,
+  series: 0x0020_000e,
   waveformOriginality: 0x003a_0004,
   channels: 0x003a_0005,
   samples: 0x003a_0010,
@@ -39,6 +49,7 @@ export const TAG = {
   baseline: 0x003a_0213,
   timeSkew: 0x003a_0214,
   sampleSkew: 0x003a_0215,
+  encapsulatedDocument: 0x0042_0011,
   waveformSequence: 0x5400_0100,
   bitsAllocated: 0x5400_1004,
   sampleInterpretation: 0x5400_1006,

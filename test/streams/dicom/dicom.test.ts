@@ -19,6 +19,7 @@ import { type OpenDoor, openDoor } from '../../../streams/gateway/door-server.ts
 import { Store } from '../../../streams/gateway/store.ts'
 import { waveformGroup, writeDicom } from '../../helpers/dicom-writer.ts'
 import { syntheticRecording } from '../../helpers/recordings.ts'
+import { writeAecg } from '../../helpers/xml-writers.ts'
 
 const run = promisify(execFile)
 const hasDcmtk = spawnSync('storescu', ['--version']).error === undefined
@@ -34,13 +35,14 @@ let store: Store
 let door: OpenDoor
 let stored: number
 let answers: string[]
+let storing: DicomStoreOptions
 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'dicom-'))
   store = new Store(join(folder, 'ecgs.db'), { limitBytes: 1e8, forwards: false })
   stored = 0
   answers = []
-  const options: DicomStoreOptions = {
+  storing = {
     tenant: 'clinic',
     store,
     now: () => Date.now(),
@@ -55,7 +57,7 @@ beforeEach(async () => {
       aeTitle: 'CARDIACNETS',
       allow: ['STORESCU', 'ECHOSCU', 'CARDIACNETS'],
       maxBytes: 1e7,
-      store: (instance) => storeInstance(options, instance),
+      store: (instance) => storeInstance(storing, instance),
       isKept: (uid) => store.hasInstance(uid),
       onAnswered: (kind, error) => {
         answers.push(`${kind}:${error instanceof CodedError ? error.code : (error ?? 'ok')}`)
@@ -233,6 +235,61 @@ describe('the DICOM listener', () => {
 
     expect(report.ReferencedSOPSequence).toMatchObject([reference(uid)])
     expect(report.FailedSOPSequence).toMatchObject([{ ...reference('1.2.3.9'), FailureReason: 0x0112 }])
+  })
+})
+
+describe('the numbers of a stored instance', () => {
+  const numbers = (pid: string | Buffer, charset = '') => [
+    ...(charset === '' ? [] : [[0x0008_0005, 'CS', charset] as const]),
+    [0x0008_0016, 'UI', `${TWELVE_LEAD}\0`] as const,
+    [0x0008_0018, 'UI', INSTANCE] as const,
+    [0x0008_0050, 'SH', 'ACC-1 '] as const,
+    [0x0010_0020, 'LO', pid] as const,
+    [0x0010_0021, 'LO', 'HOSP'] as const,
+    [0x0020_000d, 'UI', '1.2.3\0'] as const,
+    [0x0020_000e, 'UI', '1.2.4\0'] as const,
+  ]
+  const aboutOf = (file: Buffer, classUid: string = TWELVE_LEAD) => {
+    storeInstance(storing, { file, classUid, instanceUid: INSTANCE })
+    return store.toScreen(0, 10).map((id) => store.readEcg(id)!.about)
+  }
+  const kept = { order: { placer: 'ACC-1' }, visit: { patient: '4711', authority: 'HOSP' } }
+
+  it.each(['explicit', 'implicit', 'deflated'] as const)('are kept in %s little-endian', (syntax) => {
+    const { bytes } = writeDicom([...numbers('4711'), [0x5400_0100, 'SQ', [waveformGroup(ECG)]]], { syntax })
+
+    expect(aboutOf(Buffer.from(bytes))).toMatchObject([{ ...kept, source: { study: '1.2.3', series: '1.2.4' } }])
+  })
+
+  it.each([
+    ['', Buffer.from('M\xfc12', 'latin1'), 'Mü12'],
+    ['ISO_IR 192', Buffer.from('Mü1'), 'Mü1'],
+    ['ISO_IR 144', Buffer.from([0xb6, 0x31]), 'Ж1'],
+    ['\\ISO 2022 IR 87', Buffer.from('\x1b$B0|\x1b(B', 'latin1'), '淫'],
+    ['UNKNOWN', Buffer.from('4711'), '4711'],
+  ])('are kept in the character set %j', (charset, pid, patient) => {
+    const { bytes } = writeDicom([...numbers(pid, charset), [0x5400_0100, 'SQ', [waveformGroup(ECG)]]])
+
+    expect(aboutOf(Buffer.from(bytes))).toMatchObject([{ visit: { patient } }])
+  })
+
+  it.each(['', ' '])('are kept with the document of an encapsulated CDA, of any length (%j)', (end) => {
+    const cda = '1.2.840.10008.5.1.4.1.1.104.2'
+    const document = Buffer.concat([Buffer.from(writeAecg(ECG).bytes), Buffer.from(end)])
+    const even = document.length % 2 === 0 ? document : Buffer.concat([document, Buffer.alloc(1)])
+    const elements = numbers('4711').map(([tag, vr, value]) => [tag, vr, tag === 0x0008_0016 ? cda : value] as const)
+    const { bytes } = writeDicom([...elements, [0x0042_0011, 'OB', even]])
+
+    expect(aboutOf(Buffer.from(bytes), cda)).toMatchObject([kept])
+  })
+
+  it('do not belong to another instance than the announced one, in deflated little-endian either', () => {
+    const elements = numbers('4711').map(
+      ([tag, vr, value]) => [tag, vr, tag === 0x0008_0018 ? '1.2.9\0' : value] as const,
+    )
+    const { bytes } = writeDicom([...elements, [0x5400_0100, 'SQ', [waveformGroup(ECG)]]], { syntax: 'deflated' })
+
+    expect(() => aboutOf(Buffer.from(bytes))).toThrow('association-mismatch: field=SOPInstanceUID')
   })
 })
 

@@ -6,7 +6,9 @@ import type { Frame } from '../../../shared/domain/frame.ts'
 import type { Recording } from '../../../shared/domain/recording.ts'
 import { parseResult } from '../../../shared/domain/result.ts'
 import { CodedError } from '../../../shared/errors.ts'
+import { openDoor } from '../../../streams/gateway/door-server.ts'
 import { type Message, parseMessage } from '../../../streams/hl7/message.ts'
+import { serveMllp } from '../../../streams/hl7/mllp.ts'
 import { framesOf, streamRecording } from '../../../streams/mqtt/device.ts'
 import { DeviceLink } from '../../../streams/mqtt/device-link.ts'
 import { encodeFrame } from '../../../streams/mqtt/frame-codec.ts'
@@ -170,6 +172,33 @@ describe('the gateway', () => {
     )
     expect(await gateway.results()).toHaveLength(1)
     expect(gateway.cloud.got).toHaveLength(1)
+  })
+
+  it.each([
+    ['names no message', (_: string) => 'MSH|^~\\&|EHR|HOSP|||2026||ACK|1|P|2.3\rMSA|AA\r'],
+    ['has no control ID of its own', (id: string) => `MSH|^~\\&|EHR|HOSP|||2026||ACK||P|2.2\rMSA|AA|${id}\r`],
+  ])('sends a result once to an EHR whose answer %s', async (_, answer) => {
+    let sent = 0
+    const ehr = await openDoor({ host: '127.0.0.1', port: 0 }, 'ehr', (socket) =>
+      serveMllp(
+        socket,
+        async (bytes) => {
+          sent++
+          return [Buffer.from(answer(parseMessage(bytes).controlId))]
+        },
+        () => [],
+      ),
+    )
+    const gateway = await open({ destinations: [{ name: 'ehr', host: '127.0.0.1', port: ehr.port, timeoutMs: 500 }] })
+
+    await ask(gateway, waveOru(ECG))
+    await until(
+      () => gateway.metric('delivery_attempts_total{outcome="sent"}'),
+      (count) => count === 1,
+    )
+
+    expect(sent).toBe(1)
+    await ehr.close()
   })
 
   it('retries an EHR in order, and gives up only results that it rejects', async () => {

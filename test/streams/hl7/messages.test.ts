@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { CodedError } from '../../../shared/errors.ts'
-import { acknowledge, acknowledgeBroken } from '../../../streams/hl7/acknowledge.ts'
+import { acknowledge, acknowledgeBroken, readAcknowledgement } from '../../../streams/hl7/acknowledge.ts'
 import { escapeText, parseMessage } from '../../../streams/hl7/message.ts'
 import { bytesOf, header } from './helpers.ts'
 
@@ -155,6 +155,29 @@ describe('parseMessage', () => {
     expect(() => parseMessage(Buffer.from(text, 'latin1'))).toThrow(
       expect.objectContaining({ code, detail: expect.objectContaining({ field }) }),
     )
+  })
+})
+
+describe('readAcknowledgement', () => {
+  it.each([
+    ['a complete one', 'MSH|^~\\&|E|H|C|G|2026||ACK^R01^ACK|9|P|2.5.1\rMSA|AA|M1', 'AA'],
+    ['one without a control ID of its own, date and type', 'MSH|^~\\&|E|H|C|G||||||2.3\rMSA|AA|M1', 'AA'],
+    ['one of an old version', 'MSH|^~\\&|E|H|C|G|2026||ACK|9|P|2.1\rMSA|AE|M1', 'AE'],
+    ['one in an unknown character set', 'MSH|^~\\&|E|H|C|G|2026||ACK|9|P|2.5||||||EBCDIC\rMSA|AA|M1|\xfc', 'AA'],
+    ['one with lines of another kind', 'MSH|^~\\&|E|H\nMSA|CA|M1\nthank you\n', 'CA'],
+  ])('reads %s', (_, text, code) => {
+    expect(readAcknowledgement(Buffer.from(text, 'latin1'))).toMatchObject({ code, controlId: 'M1' })
+  })
+
+  it('reads the code of an error in either place', () => {
+    const head = 'MSH|^~\\&|E|H|C|G|2026||ACK|9|P|2.5\rMSA|AR|M1\r'
+
+    expect(readAcknowledgement(Buffer.from(`${head}ERR||OBX^1^5|204^x`))?.error).toBe('204')
+    expect(readAcknowledgement(Buffer.from(`${head}ERR|OBX^1^5^207&x`))?.error).toBe('207')
+  })
+
+  it.each(['', 'HTTP/1.1 200 OK', header({ type: 'ORU^R01' })])('takes nothing else for one (%j)', (text) => {
+    expect(readAcknowledgement(Buffer.from(text))).toBeUndefined()
   })
 })
 
