@@ -8,6 +8,7 @@ import torch
 from cardiacnets.cli.synthesis_fixture import shake
 from cardiacnets.data.cines import CineSet
 from cardiacnets.data.latents import Conditions, LatentSet
+from cardiacnets.metrics import auroc
 from cardiacnets.models.denoiser import Denoiser, DenoiserConfig
 from cardiacnets.models.diffusion import ScheduleConfig, alpha_bar, both_of, sample, signal_and_noise
 from cardiacnets.models.vae import CineDecoder, Vae, VaeConfig
@@ -17,7 +18,7 @@ from cardiacnets.stages.loop import OptimisationConfig
 from cardiacnets.stages.short_cines import short_cines, shorten
 from cardiacnets.stages.vae import ShortCineSet, VaeTrainingConfig, encode_cines, load_vae, train_vae
 from cardiacnets.synthesis.draw import Sampler, draw
-from cardiacnets.synthesis.metrics import frechet, nearest, psnr, ssim
+from cardiacnets.synthesis.metrics import faithful_auroc, frechet, nearest, psnr, ssim
 from cardiacnets.synthesis.readout import FEATURES, fit_readout, label_areas
 
 SPLIT = np.repeat(["train", "val", "test"], [40, 12, 8])
@@ -222,3 +223,12 @@ def test_measures_of_likeness():
     distance, place = nearest(points[:5] + 0.001, points)
     assert place.tolist() == [0, 1, 2, 3, 4]
     assert distance == pytest.approx([0.001] * 5, rel=1e-3)
+
+
+def test_faithful_auroc_is_that_of_signs_drawn_by_their_probability():
+    rng = np.random.default_rng(6)
+    p = rng.beta(0.5, 6, 200_000)
+    has, drawn = rng.random(p.shape) < p, rng.random(p.shape) < p
+
+    assert faithful_auroc(p) == pytest.approx(auroc(has, drawn.astype(float)), abs=0.005)
+    assert faithful_auroc(np.full(9, 0.3)) == pytest.approx(0.5)

@@ -29,6 +29,13 @@ Detection = TypedDict("Detection", {"auroc": float, "ci": list[float], "with": i
 """AUROC by a classifier of true cines, its 95% interval over people, and how many people have the condition or sign."""
 
 
+class Seen(TypedDict):
+    """AUROC of a condition or sign that the ECG's embedding tells, and of cines that show it as often as that says."""
+
+    auroc: float
+    faithful: float
+
+
 class Figures(TypedDict):
     """Of one source of cines: true, through the VAE, another person's, or drawn by one sampler."""
 
@@ -94,6 +101,7 @@ class SynthesisReport(TypedDict):
     """The sampler that the bundle draws with if none is named; `diversity`, `copies` and `precision` are its own."""
     readout: ReadoutFigures
     readFromEcg: Function
+    seenInEcg: dict[str, Seen | None]
     true: Figures
     reconstructed: Figures
     otherPerson: Figures

@@ -50,3 +50,12 @@ def thumbnails(cines: Cine, factor: int = 4) -> NDArray[np.float32]:
     small = cines[:, ::4].astype(np.float32)
     small = small.reshape(n, -1, height // factor, factor, width // factor, factor).mean(axis=(3, 5))
     return small.reshape(n, -1)
+
+
+def faithful_auroc(p: NDArray[np.floating]) -> float:
+    """AUROC of a sign in one drawing of each person, if it is drawn with the probability p [n] that the person has it.
+
+    A sign is seen or not seen: in Σp²/Σp of those who have it, and in Σp(1−p)/Σ(1−p) of the others.
+    """
+    seen, alarms = (p**2).sum() / p.sum(), (p * (1 - p)).sum() / (1 - p).sum()
+    return float(1 + seen - alarms) / 2

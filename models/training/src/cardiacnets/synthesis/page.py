@@ -82,7 +82,7 @@ def _with_interval(value: float, ci: list[float]) -> str:
 
 
 def _conditions(report: SynthesisReport) -> str:
-    sources = {"true": report["true"], **report["drawn"]}
+    sources, seen = {"true": report["true"], **report["drawn"]}, report["seenInEcg"]
 
     def cell(found: Detection | None) -> str:
         return "" if found is None else _with_interval(found["auroc"], found["ci"])
@@ -91,11 +91,12 @@ def _conditions(report: SynthesisReport) -> str:
         [
             name,
             "" if found is None else str(found["with"]),
+            *(("", "") if known is None else (f"{known['auroc']:.2f}", f"{known['faithful']:.2f}")),
             *(cell(figures["conditions"][name]) for figures in sources.values()),
         ]
-        for name, found in report["true"]["conditions"].items()
+        for (name, found), known in zip(report["true"]["conditions"].items(), seen.values(), strict=True)
     ]
-    return table(["AUROC", "n", *sources], rows)
+    return table(["AUROC", "n", "read from the ECG", "faithful cines", *sources], rows)
 
 
 def _signs() -> str:
@@ -174,7 +175,9 @@ In brackets: 95% intervals over people.
 
 {_function(report)}
 
-Classifiers of each condition and sign, fitted on true cines' features and applied to drawn ones (n: people who have it):
+Classifiers of each condition and sign, fitted on true cines' features and applied to drawn ones (n: people who have it).
+"Read from the ECG" is a logistic regression on the embedding. "Faithful cines" would show a sign or not, as often as that regression says:
+the rarer a sign, and the less sure the ECG, the less such a cine tells of one person. Guidance shows more than that.
 
 {_conditions(report)}
 
