@@ -331,6 +331,26 @@ describe('reporting a live session', () => {
     expect(await checkAfterDelay()).toBe('written')
   })
 
+  it('gives a window in which the device passed to another patient to neither', async () => {
+    const other = `Patient/${ehr.create({ resourceType: 'Patient' }).id}`
+    const passed = new Date(start + 1.5 * WINDOW_MS)
+    await associate(passed)
+    await associations().put(tenant, stream.device, { patient: other, from: passed })
+    for (const [k, cad] of [0.2, 0.9, 0.1].entries()) await arrive(k, cad)
+
+    await checkAfterDelay()
+
+    const probabilities = inChart('RiskAssessment').map(({ subject, prediction }) => [
+      subject,
+      (prediction as { probabilityDecimal: number }[])[0]!.probabilityDecimal,
+    ])
+    expect(probabilities).toEqual([
+      [{ reference: patient }, 20],
+      [{ reference: other }, 10],
+    ])
+    expect((await associations().unidentified(tenant, { limit: 10 })).items).toEqual([])
+  })
+
   it('gives the same summary for repeated and reordered windows', async () => {
     await associate()
     for (const k of [1, 0, 2, 1, 0]) await arrive(k)
