@@ -25,7 +25,8 @@ def section(report: Mapping[str, Any]) -> str:
 `cardiacnets-train train --stage ablation`, then `python -m cardiacnets.evaluation.ablation` (in `models/training`): the whole network is fine-tuned.
 The figures are for {report["testPeople"]:,} virtual test people of cohort version {report["cohortVersion"]}, the same as for [frozen encoders](#what-pretraining-leaves-in-a-frozen-encoder).
 
-- Each run has a seed of its own, which draws the people with labels and the first weights. Seeds done of those planned: {_seeds(report)}.
+- Each run has a seed of its own, which draws the people with labels and the first weights.
+  Seeds done of those planned: {_seeds(report)}.
 - A run stops when {config["patience"]} validations in a row show no gain, and keeps its best step. Equal steps of {config["batch"]} ECGs are open to pretrained networks,
   {config["longer"]:g} times as many from scratch. {config["validation_people"]} validation people decide; their labels are not counted in the share.
 - Networks saw the first {config["seconds"]} s of each ECG, in training and test, with all leads.
