@@ -81,8 +81,12 @@ export const handler = sqsHandler(
     if (message.tenant !== ehr?.tenant) throw new CodedError('origin-foreign', { field: 'tenant' })
     if (message.kind === 'poll') return poll(intake)
     const taken = await intake.take(message.reference)
-    if ('submitted' in taken) metrics.add(METRICS.ehrEcgs, taken.submitted)
-    else metrics.addBy('reason', taken.skipped, [METRICS.ehrSkipped, 1])
+    if ('skipped' in taken) return metrics.addBy('reason', taken.skipped, [METRICS.ehrSkipped, 1])
+    metrics.add(METRICS.ehrEcgs, taken.submitted)
+    for (const error of taken.unread ?? []) {
+      logger.warn('one ECG of several was not read', describeError(error))
+      metrics.addBy('reason', error.code, [METRICS.ehrSkipped, 1])
+    }
   },
 )
 

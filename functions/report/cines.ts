@@ -16,7 +16,7 @@ import type { EhrClient } from '../../streams/fhir/client.ts'
 import { cineBundle } from '../../streams/fhir/report/cine.ts'
 import { outdatedCines, withdraw } from '../../streams/fhir/report/withdraw.ts'
 import type { Outcome } from './outcome.ts'
-import { type Whose, whoseResource } from './whose.ts'
+import { type Whose, whoseInChart } from './whose.ts'
 
 export interface CinesOptions {
   readonly ehr: Pick<EhrClient, 'baseUrl' | 'read' | 'searchPages' | 'transaction'>
@@ -89,6 +89,7 @@ export class Cines {
     if (manifest.evidence === 'virtual' && !rules.virtual) return 'withheld'
     const whose = await this.#whose(tenant, judged)
     if (whose === undefined) return 'nobody'
+    if (whose === 'withdrawn') return whose
     const views = await Promise.all(
       manifest.views.map(async ({ view, ...uids }) => {
         const file = manifest.files.find(({ name }) => name.startsWith(`${view}.`) && !name.endsWith('.dcm'))
@@ -139,12 +140,12 @@ export class Cines {
   }
 
   /** The patient of an ECG. For a device's ECG, the associations of this moment apply: a cine is not put on the waiting list. */
-  async #whose(tenant: string, { origin, result, arrivedAt }: Judged): Promise<Whose | undefined> {
+  async #whose(tenant: string, { origin, result, arrivedAt }: Judged): Promise<Whose | 'withdrawn' | undefined> {
     const { ehr, serverId, ehrTenant, associations } = this.#options
     if (origin.kind === 'fhir') {
       if (origin.server !== serverId || tenant !== ehrTenant)
         throw new CodedError('origin-foreign', { field: 'origin.server' })
-      return whoseResource(await ehr.read(origin.source), origin.source, ehr.baseUrl)
+      return whoseInChart(ehr, origin.source)
     }
     if (origin.device === undefined) return undefined
     const { startedAt } = result.span

@@ -15,6 +15,8 @@ export type Outcome =
   | 'nobody'
   /** The site does not accept values that were learned from simulated people. */
   | 'withheld'
+  /** The ECG became `entered-in-error` or `cancelled` in the EHR after it was read. */
+  | 'withdrawn'
   /** The tenant may not report to this EHR. */
   | 'foreign'
   /** Deleted, or replaced by a newer result, which has its own message. */

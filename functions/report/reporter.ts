@@ -16,7 +16,7 @@ import { writeReport } from '../../streams/fhir/report/write.ts'
 import type { Cines } from './cines.ts'
 import type { Outcome } from './outcome.ts'
 import type { Sessions } from './sessions.ts'
-import { type Whose, whoseResource } from './whose.ts'
+import { type Whose, whoseInChart } from './whose.ts'
 
 export interface ReporterOptions {
   readonly ehr: EhrClient
@@ -26,7 +26,7 @@ export interface ReporterOptions {
   readonly ehrTenant: string
   /** Tenants that may report to the EHR. */
   readonly tenants: ReadonlySet<string>
-  readonly results: Pick<ResultStore, 'latest'>
+  readonly results: Pick<ResultStore, 'judged' | 'latest'>
   readonly associations: Pick<AssociationStore, 'patientOrWait' | 'markReported'>
   readonly sessions: Sessions
   readonly cines: Cines
@@ -72,30 +72,41 @@ export class Reporter {
     if (origin.kind === 'upload') {
       // The patient may have become known only now. Until then, drawings wait like the result.
       await cines.writeAll(tenant, ecgId)
-      await associations.markReported(tenant, { device: origin.device!, at: timeOf(result, now()), ecgId })
+      await associations.markReported(tenant, { device: origin.device!, at: await this.#timeOf(tenant, result), ecgId })
     }
     return outcome
   }
 
-  async #whose(tenant: string, origin: ChartOrigin, result: Result): Promise<Whose | 'waiting' | 'nobody'> {
-    const { ehr, serverId, ehrTenant, associations, now } = this.#options
+  async #whose(
+    tenant: string,
+    origin: ChartOrigin,
+    result: Result,
+  ): Promise<Whose | 'waiting' | 'nobody' | 'withdrawn'> {
+    const { ehr, serverId, ehrTenant, associations } = this.#options
     if (origin.kind === 'fhir') {
       if (origin.server !== serverId || tenant !== ehrTenant)
         throw new CodedError('origin-foreign', { field: 'origin.server' })
-      return whoseResource(await ehr.read(origin.source), origin.source, ehr.baseUrl)
+      return whoseInChart(ehr, origin.source)
     }
     const { device } = origin
     if (device === undefined) return 'nobody'
-    const at = timeOf(result, now())
+    const at = await this.#timeOf(tenant, result)
     const patient = await associations.patientOrWait(tenant, { device, at, ecgId: result.ecgId, origin })
     return patient === undefined ? 'waiting' : { patient }
+  }
+
+  /**
+   * Time by which an ECG's patient is looked up. Without a start time it is that of its arrival: when the report is written later, after an
+   * outage or an association, the device may be on another patient.
+   */
+  async #timeOf(tenant: string, { ecgId, span }: Result): Promise<Date> {
+    const { results, now } = this.#options
+    if (span.startedAt !== null) return new Date(span.startedAt)
+    return (await results.judged(tenant, ecgId))?.arrivedAt ?? now()
   }
 }
 
 type ChartOrigin = Exclude<Origin, { kind: 'mqtt' }>
-
-/** Time by which the ECG's patient is looked up. */
-const timeOf = ({ span }: Result, now: Date) => (span.startedAt === null ? now : new Date(span.startedAt))
 
 function readResult(json: string): Result {
   try {

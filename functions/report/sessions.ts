@@ -123,13 +123,16 @@ export class Sessions {
     const isTooSoon = now().getTime() < head.lastReportAt + 1000 * changeIntervalS
     if (digest.status === 'refused' || isQuiet || isTooSoon) return 'collected'
     const patientAt = await associations.patientsOf(key.tenant, key.device)
+    if (passesOn(digest, patientAt)) return 'collected'
     const patient = patientAt(digest.at)
     const reported = head.reported[patient ?? ''] ?? []
     const differs = watch.some((id) => digest.flagged.includes(id) !== reported.includes(id))
     if (patient === undefined || !differs) return 'collected'
     // Reads twice as many, because refused windows among them do not count.
     const last = lastScreened(await store.newest(key, 2 * sustainedWindows), sustainedWindows)
-    const isLongEnough = last.length === sustainedWindows && last.every(({ at }) => patientAt(at) === patient)
+    const isLongEnough =
+      last.length === sustainedWindows &&
+      last.every((each) => patientAt(each.at) === patient && !passesOn(each, patientAt))
     if (!isLongEnough || sustainedChanges(last, reported, watch).length === 0) return 'collected'
     const leased = await store.lease(key, now(), now().getTime() + LEASE_MS)
     if (leased === undefined) return 'collected'
@@ -155,8 +158,8 @@ export class Sessions {
     const head = await store.lease(key, now(), now().getTime() + LEASE_MS)
     if (head === undefined) throw new CodedError('unavailable', { field: 'session' })
     return this.#leased(key, async () => {
-      const windows = await store.windows(key)
       const patientAt = await associations.patientsOf(key.tenant, key.device)
+      const windows = (await store.windows(key)).filter((each) => !passesOn(each, patientAt))
       const { true: own = [], false: nobodys = [] } = Object.groupBy(windows, ({ at }) =>
         patientAt(at) === undefined ? 'false' : 'true',
       )
@@ -227,6 +230,12 @@ export class Sessions {
     }
     return nobodys && { at: nobodys.at.toISOString(), ecgId: nobodys.ecgId }
   }
+}
+
+/** Whether a device passes from one patient to another within a window. Its samples are of both then, and are reported to neither. */
+function passesOn({ at, durationMs }: WindowDigest, patientAt: (at: Date) => string | undefined): boolean {
+  const [first, last] = [patientAt(at), patientAt(new Date(at.getTime() + durationMs - 1))]
+  return first !== undefined && last !== undefined && first !== last
 }
 
 type Reported = NonNullable<Parameters<SessionStore['release']>[1]>

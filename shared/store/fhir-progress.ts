@@ -1,9 +1,9 @@
 /**
- * Progress at an EHR: the time up to which its changes were read, and which versions of which resources were imported.
+ * Progress at an EHR: the time up to which its changes were read, and which versions of which resources were queued and imported.
  * @module
  */
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
-import { markKey, takenKey } from './keys.ts'
+import { markKey, queuedKey, takenKey } from './keys.ts'
 import { Table } from './table.ts'
 
 export class FhirProgress {
@@ -29,5 +29,14 @@ export class FhirProgress {
 
   async setTaken(tenant: string, server: string, reference: string, version: string): Promise<void> {
     await this.#table.put(takenKey(tenant, server, reference, version))
+  }
+
+  /** Whether a search has put a version into the queue. What becomes of it there is no reason to queue it again. */
+  async isQueued(tenant: string, server: string, reference: string, version: string): Promise<boolean> {
+    return (await this.#table.get(queuedKey(tenant, server, reference, version))) !== undefined
+  }
+
+  async setQueued(tenant: string, server: string, reference: string, version: string): Promise<void> {
+    await this.#table.put(queuedKey(tenant, server, reference, version))
   }
 }

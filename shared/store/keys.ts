@@ -19,6 +19,7 @@
  * | ECG of an EHR's resource | tenant#fhir#server | ecg#reference#ecgId |
  * | position of a search at the EHR | tenant#fhir#server | mark#criteria |
  * | imported version of a resource | tenant#fhir#server | taken#reference#version |
+ * | version of a resource that a search queued | tenant#fhir#server | queued#reference#version |
  * | counter or slot of a quota | tenant#quota | kind#who#number |
  * | population for drift | drift#reference sha256 | population |
  * | drift of the last population | drift | last |
@@ -187,6 +188,10 @@ export const markKey = (tenant: string, server: string, criteria: string): Key =
 export const takenKey = (tenant: string, server: string, reference: string, version: string): Key => ({
   pk: ehrPk(tenant, server),
   sk: `taken#${reference}#${version}`,
+})
+export const queuedKey = (tenant: string, server: string, reference: string, version: string): Key => ({
+  pk: ehrPk(tenant, server),
+  sk: `queued#${reference}#${version}`,
 })
 
 // Counters

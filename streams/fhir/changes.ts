@@ -27,9 +27,10 @@ const Page = z.object({
     .array(
       z.object({
         search: z.object({ mode: z.string().optional() }).optional(),
+        // A server may add an OperationOutcome, which has no id.
         resource: z.looseObject({
           resourceType: z.string(),
-          id: z.string(),
+          id: z.string().optional(),
           meta: z.object({ versionId: z.string().optional(), lastUpdated: z.string().optional() }).loose().optional(),
         }),
       }),
@@ -58,6 +59,8 @@ export async function* changesSince(ehr: EhrClient, criteria: string, since: Dat
     const found = parsed.data.entry.filter(
       ({ search, resource }) => search?.mode !== 'outcome' && resource.resourceType === resourceType,
     )
+    if (found.some(({ resource }) => resource.id === undefined))
+      throw new CodedError('ehr-malformed', { field: 'entry' })
     for (const { resource } of found) {
       const { lastUpdated } = resource.meta ?? {}
       if (lastUpdated === undefined || Number.isNaN(Date.parse(lastUpdated))) continue

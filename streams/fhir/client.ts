@@ -100,7 +100,8 @@ export function createEhrClient({ baseUrl, smart, transport }: EhrClientConfig):
     const url = path === '/' ? root : belowBase(path, base)
     const json = body === undefined || typeof body === 'string' ? body : JSON.stringify(body)
     const answer = await call(method, url, { accept: 'application/fhir+json', ...lowerCase(headers) }, json)
-    return parseResource(answer)
+    const resource = parseResource(answer)
+    return method === 'GET' || url === root ? notOutcome(resource, answer) : resource
   }
 
   const address = (reference: string) => {
@@ -115,9 +116,10 @@ export function createEhrClient({ baseUrl, smart, transport }: EhrClientConfig):
     read: (reference) => promised(() => client.request(address(reference).href)),
     async readBinary(reference) {
       // Without a FHIR type the server returns the content itself (https://hl7.org/fhir/R4/binary.html#rest); some servers wrap it anyway.
-      const { headers, body } = await call('GET', address(reference), { accept: '*/*' })
+      const answer = await call('GET', address(reference), { accept: '*/*' })
+      const { headers, body } = answer
       const contentType = headers.get('content-type')?.split(';')[0]?.trim().toLowerCase()
-      return (contentType?.endsWith('json') && unwrapBinary(body)) || { contentType, bytes: body }
+      return (contentType?.endsWith('json') && unwrapBinary(answer)) || { contentType, bytes: body }
     },
     search: (resourceType, searchParams) => client.search({ resourceType, searchParams: mutable(searchParams) }),
     async *searchPages(resourceType, searchParams) {
@@ -141,7 +143,7 @@ export function createEhrClient({ baseUrl, smart, transport }: EhrClientConfig):
     async delete(reference) {
       await call('DELETE', address(reference), { accept: 'application/fhir+json' })
     },
-    transaction: (bundle) => client.transaction({ body: outgoing(bundle) }),
+    transaction: async (bundle) => wholeTransaction(await client.transaction({ body: outgoing(bundle) })),
     capabilities: () => client.capabilityStatement(),
   }
 }
@@ -176,32 +178,62 @@ function created(location: string): FhirResource {
   return isResource ? { resourceType, id } : { resourceType: 'Parameters' }
 }
 
-function parseResource({ body, status, headers }: HttpAnswer): FhirResource {
+function parseResource(answer: HttpAnswer): FhirResource {
   // A create may have a response without a body; the id is then in its location (https://hl7.org/fhir/R4/http.html#create).
-  if (body.length === 0) {
-    return created(headers.get('location') ?? '')
+  if (answer.body.length === 0) {
+    return created(answer.headers.get('location') ?? '')
   }
+  const resource = resourceIn(answer)
+  if (resource === undefined) throw new CodedError('ehr-malformed', { field: 'response', status: answer.status })
+  return resource
+}
+
+/** The resource in a body; `undefined` for anything else. */
+function resourceIn({ body }: HttpAnswer): FhirResource | undefined {
   try {
     const json: unknown = JSON.parse(body.toString('utf8'))
     if (typeof json === 'object' && json !== null && 'resourceType' in json && typeof json.resourceType === 'string') {
       return { ...json, resourceType: json.resourceType }
     }
   } catch {
-    // Fall through: the parser's message would quote the response.
+    // The parser's message would quote the response.
   }
-  throw new CodedError('ehr-malformed', { field: 'response', status })
+  return undefined
 }
 
-/** The content of a Binary; `undefined` for JSON that is itself the content. */
-function unwrapBinary(body: Buffer): BinaryContent | undefined {
-  try {
-    const json: unknown = JSON.parse(body.toString('utf8'))
-    if (typeof json !== 'object' || json === null || !('resourceType' in json) || json.resourceType !== 'Binary') return
-    if (!('data' in json) || typeof json.data !== 'string') return
-    const contentType = 'contentType' in json && typeof json.contentType === 'string' ? json.contentType : undefined
-    return { contentType, bytes: Buffer.from(json.data, 'base64') }
-  } catch {
-    return undefined
+/**
+ * What was asked for. Some servers report an error with the status 200: nothing was found or written then.
+ * @throws CodedError `ehr-malformed` for an OperationOutcome
+ */
+function notOutcome(resource: FhirResource, { status }: HttpAnswer): FhirResource {
+  if (resource.resourceType === 'OperationOutcome') throw new CodedError('ehr-malformed', { field: 'response', status })
+  return resource
+}
+
+/**
+ * The response to a transaction of which every part was accepted. A server that handles it as a batch may refuse some of them.
+ * @throws CodedError `ehr-unavailable`, `ehr-refused`
+ */
+function wholeTransaction(response: FhirResource): FhirResource {
+  for (const each of Array.isArray(response.entry) ? response.entry : []) {
+    const status = Number.parseInt(String(each?.response?.status), 10)
+    if (status >= 400) throw new CodedError(status >= 500 ? 'ehr-unavailable' : 'ehr-refused', { status })
+  }
+  return response
+}
+
+/**
+ * The content of a Binary; `undefined` for JSON that is itself the content.
+ * @throws CodedError `ehr-malformed` for an OperationOutcome
+ */
+function unwrapBinary(answer: HttpAnswer): BinaryContent | undefined {
+  const json = resourceIn(answer)
+  if (json === undefined) return undefined
+  const { resourceType, data, contentType } = notOutcome(json, answer)
+  if (resourceType !== 'Binary' || typeof data !== 'string') return undefined
+  return {
+    contentType: typeof contentType === 'string' ? contentType : undefined,
+    bytes: Buffer.from(data, 'base64'),
   }
 }
 

@@ -9,6 +9,7 @@ import type { FhirInboundMessage } from '../../shared/messages.ts'
 import type { FhirProgress } from '../../shared/store/fhir-progress.ts'
 import { waveformSha256 } from '../../shared/waveform/codec.ts'
 import type { FoundEcg } from '../formats/fhir/ecgs.ts'
+import { isWithdrawn } from '../formats/fhir/resources.ts'
 import { changesSince } from './changes.ts'
 import type { EhrClient, FhirResource } from './client.ts'
 import { isOurs } from './ours.ts'
@@ -27,7 +28,8 @@ export interface FhirIntakeOptions {
 
 /** Outcome for a resource: the number of its ECGs that were submitted, or the reason why none was. */
 export type Taken =
-  | { readonly submitted: number }
+  /** `unread`: why other ECGs of the resource could not be read. */
+  | { readonly submitted: number; readonly unread?: readonly CodedError[] }
   | { readonly skipped: 'gone' | 'ours' | 'known' | 'withdrawn' | 'no-ecg' | 'deleted' }
 
 /** A change may become visible later than its timestamp, for example after a long transaction or on another node. */
@@ -55,8 +57,7 @@ export class FhirIntake {
     })
     if (root === undefined) return { skipped: 'gone' }
     if (isOurs(root)) return { skipped: 'ours' }
-    // https://hl7.org/fhir/R4/valueset-observation-status.html
-    if (root.status === 'entered-in-error' || root.status === 'cancelled') return { skipped: 'withdrawn' }
+    if (isWithdrawn(root)) return { skipped: 'withdrawn' }
     const version = versionOf(root)
     if (version !== undefined && (await progress.isTaken(tenant, server, reference, version))) {
       return { skipped: 'known' }
@@ -67,11 +68,12 @@ export class FhirIntake {
     for (const ecg of ecgs) if (await this.#submit(ecg, reference)) submitted++
     // Last, so that a failure before it leads to another attempt; ECGs that were already submitted get the same ids then.
     if (version !== undefined) await progress.setTaken(tenant, server, reference, version)
-    return submitted > 0 ? { submitted } : { skipped: ecgs.length === 0 ? 'no-ecg' : 'deleted' }
+    const unread = errors.length === 0 ? {} : { unread: errors }
+    return submitted > 0 ? { submitted, ...unread } : { skipped: ecgs.length === 0 ? 'no-ecg' : 'deleted' }
   }
 
   /**
-   * Queues resources that changed since the last poll and were not taken.
+   * Queues resources that changed since the last poll, each version once. One that cannot be read is in the dead-letter queue then.
    * @returns number of queued resources
    * @throws CodedError of the first criteria whose search failed; the other searches were done
    */
@@ -96,12 +98,19 @@ export class FhirIntake {
     let queued = 0
     for await (const { changes, safeMark } of changesSince(ehr, criteria, new Date(sinceMs))) {
       for (const { reference, version } of changes) {
-        if (version !== undefined && (await progress.isTaken(tenant, server, reference, version))) continue
+        if (version !== undefined) {
+          const of = [tenant, server, reference, version] as const
+          if ((await progress.isTaken(...of)) || (await progress.isQueued(...of))) continue
+        }
         await enqueue([{ schema: 1, tenant, kind: 'resource', reference }])
+        if (version !== undefined) await progress.setQueued(tenant, server, reference, version)
         queued++
       }
-      if (safeMark !== undefined && (mark === undefined || Date.parse(safeMark) > Date.parse(mark))) {
-        await progress.setMark(tenant, server, criteria, safeMark)
+      // A time in the future would hide all changes until then.
+      const isAhead = safeMark !== undefined && Date.parse(safeMark) > now.getTime() + OVERLAP_MS
+      const safe = isAhead ? now.toISOString() : safeMark
+      if (safe !== undefined && (mark === undefined || Date.parse(safe) > Date.parse(mark))) {
+        await progress.setMark(tenant, server, criteria, safe)
       }
     }
     return queued

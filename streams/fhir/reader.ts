@@ -5,7 +5,7 @@
 import { CodedError } from '../../shared/errors.ts'
 import { findEcgs, type SearchResult } from '../formats/fhir/ecgs.ts'
 import { holdsEcg } from '../formats/fhir/observation.ts'
-import { attachmentsOf, type EcgResource, parseResource, partsOf } from '../formats/fhir/resources.ts'
+import { attachmentsOf, type EcgResource, isWithdrawn, parseResource, partsOf } from '../formats/fhir/resources.ts'
 import { parseRecording } from '../formats/index.ts'
 import type { EhrClient, FhirResource } from './client.ts'
 
@@ -48,12 +48,12 @@ async function gather(ehr: EhrClient, root: FhirResource): Promise<Gathered> {
 
   for (let json = waiting.shift(); json !== undefined; json = waiting.shift()) {
     const resource = parsed(json)
-    if (resource === undefined) continue
+    if (resource === undefined || isWithdrawn(resource)) continue
     // All limits are checked before the first read, so that an oversized resource is not read partially.
     const contained = 'contained' in resource ? resource.contained : []
     const parts = new Set(neededParts(resource).filter((reference) => !resources.has(reference)))
     const urls = attachmentsOf(resource).flatMap(({ data, url }) =>
-      data !== undefined || url === undefined ? [] : [url],
+      data !== undefined || url === undefined || url.startsWith('#') ? [] : [url],
     )
     if (++walked + waiting.length + contained.length > MAX_RESOURCES) {
       throw new CodedError('payload-too-large', { field: 'contained', maxResources: MAX_RESOURCES })

@@ -4,6 +4,7 @@ import { Cines } from '../../functions/report/cines.ts'
 import { Reporter } from '../../functions/report/reporter.ts'
 import { SessionStore } from '../../functions/report/session-store.ts'
 import { Sessions } from '../../functions/report/sessions.ts'
+import { whoseResource } from '../../functions/report/whose.ts'
 import { artifactKey, putObject, readObject } from '../../shared/aws/payloads.ts'
 import { parseSiteConfig } from '../../shared/config/site.ts'
 import { fileEcgId, streamEcgId } from '../../shared/domain/ecg-id.ts'
@@ -120,6 +121,26 @@ describe('reporting an ECG of the EHR', () => {
     expect(current()).toMatchObject([{ subject: { reference: patient } }])
   })
 
+  it('accepts a patient reference with a version', async () => {
+    const base = 'https://ehr.example/fhir'
+    const versions = ['Patient/1/_history/2', `${base}/Patient/1/_history/2`]
+
+    const whose = versions.map((reference) =>
+      whoseResource({ resourceType: 'Observation', subject: { reference } }, 'Observation/1', base),
+    )
+
+    expect(whose).toMatchObject([{ patient: 'Patient/1' }, { patient: 'Patient/1' }])
+  })
+
+  it.each(['entered-in-error', 'cancelled'])('writes nothing for an ECG that became %s meanwhile', async (status) => {
+    const { id } = ecg({ subject: { reference: patient }, status })
+
+    const outcome = await reporter().report(await published(origin(id), makeResult({ ecgId: ecgId() })))
+
+    expect(outcome).toBe('withdrawn')
+    expect(inChart('DiagnosticReport')).toEqual([])
+  })
+
   it('writes a repeated result once', async () => {
     const message = await published(origin(ecg().id), makeResult({ ecgId: ecgId() }))
     await reporter().report(message)
@@ -220,6 +241,27 @@ describe('reporting an upload', () => {
     expect(current()).toMatchObject([{ subject: { reference: patient } }])
   })
 
+  it('looks up the patient of an ECG without a time by its arrival, however late it is reported', async () => {
+    const span = { startedAt: null, firstSample: 0, durationMs: 10_000 }
+    const other = `Patient/${ehr.create({ resourceType: 'Patient' }).id}`
+    const message = await published(
+      { kind: 'upload', device: 'scanner' },
+      makeResult({ ecgId: fileEcgId({ tenant, sha256: 'e' }), span }),
+    )
+    const first = await reporter().report(message)
+    nowMs += 3_600_000
+    const moved = new Date(nowMs - 1_800_000)
+    await associations().put(tenant, 'scanner', { patient: other, from: moved })
+    const second = await reporter().report(message)
+    await associations().put(tenant, 'scanner', { patient, from: new Date(start), to: moved })
+
+    const third = await reporter().report(message)
+
+    expect([first, second, third]).toEqual(['waiting', 'waiting', 'written'])
+    expect(current()).toMatchObject([{ subject: { reference: patient } }])
+    expect(await list()).toEqual([])
+  })
+
   it('finds no patient without a device', async () => {
     expect(await reporter().report(await upload())).toBe('nobody')
     expect(await list()).toEqual([])
@@ -287,6 +329,26 @@ describe('reporting a live session', () => {
     expect([outcome, again]).toEqual(['collected', 'outdated'])
     expect(checks.map(({ delayS }) => delayS)).toEqual([60, 50])
     expect(await checkAfterDelay()).toBe('written')
+  })
+
+  it('gives a window in which the device passed to another patient to neither', async () => {
+    const other = `Patient/${ehr.create({ resourceType: 'Patient' }).id}`
+    const passed = new Date(start + 1.5 * WINDOW_MS)
+    await associate(passed)
+    await associations().put(tenant, stream.device, { patient: other, from: passed })
+    for (const [k, cad] of [0.2, 0.9, 0.1].entries()) await arrive(k, cad)
+
+    await checkAfterDelay()
+
+    const probabilities = inChart('RiskAssessment').map(({ subject, prediction }) => [
+      subject,
+      (prediction as { probabilityDecimal: number }[])[0]!.probabilityDecimal,
+    ])
+    expect(probabilities).toEqual([
+      [{ reference: patient }, 20],
+      [{ reference: other }, 10],
+    ])
+    expect((await associations().unidentified(tenant, { limit: 10 })).items).toEqual([])
   })
 
   it('gives the same summary for repeated and reordered windows', async () => {
@@ -492,6 +554,19 @@ describe('reporting a synthetic cine', () => {
       expect(document.description).toContain('SYNTHETIC')
       expect(document.context).toMatchObject({ related: [{}, { reference: `Observation/${source.id}` }] })
     }
+  })
+
+  it('writes no cine of an ECG that was withdrawn in the EHR', async () => {
+    const source = ehr.create({
+      resourceType: 'Observation',
+      status: 'entered-in-error',
+      code: { text: 'ECG' },
+      subject: { reference: patient },
+    })
+    const { cine } = await drawn({ kind: 'fhir', server: 'ehr', source: `Observation/${source.id}` })
+
+    expect(await reporter().report(cine)).toBe('withdrawn')
+    expect(inChart('ImagingStudy')).toEqual([])
   })
 
   it('writes a cine of a device to the device’s patient', async () => {

@@ -7,7 +7,7 @@ import { CodedError } from '../../../shared/errors.ts'
 import type { ReadOptions, SourceFile } from '../format.ts'
 import { ageAt, plausiblePerson, withPerson } from '../person.ts'
 import { holdsEcg, leadsIn, readObservation } from './observation.ts'
-import { attachmentsOf, type EcgResource, type Observation, parseResource, partsOf } from './resources.ts'
+import { attachmentsOf, type EcgResource, isWithdrawn, type Observation, parseResource, partsOf } from './resources.ts'
 
 /** Source of referenced resources and attached files. */
 export interface ResourceStore {
@@ -61,7 +61,7 @@ export function findEcgs(
     if (visited.size > MAX_RESOURCES)
       throw new CodedError('payload-too-large', { field: 'entry', maxResources: MAX_RESOURCES })
     const resource = attempt(() => parseResource(json), json === root)
-    if (resource === undefined) return
+    if (resource === undefined || (json !== root && isWithdrawn(resource))) return
     const scope = withContained(resource, around)
     const label = container ?? labelOf(resource)
     const files = filesIn(resource, scope)
@@ -84,7 +84,10 @@ export function findEcgs(
     for (const { json } of members) visited.add(json)
     const panel = { ...observation, component: [] }
     const leads = members.map(({ member }) => member)
-    found(label, scope, () => readObservation(isDated(observation) ? [panel, ...leads] : leads, options))
+    found(label, scope, () => {
+      checkSubject([label.subject, ...leads.map(({ subject }) => subject?.reference)])
+      return readObservation(isDated(observation) ? [panel, ...leads] : leads, options)
+    })
     return true
   }
 
@@ -134,7 +137,7 @@ function membersWithOneLead(
   const leads = new Set<string>()
   for (const { reference } of hasMember) {
     const { json, resource: member } = lookUp(reference, scope)
-    if (member?.resourceType !== 'Observation') continue
+    if (member?.resourceType !== 'Observation' || isWithdrawn(member)) continue
     const [lead, ...others] = leadsIn(member)
     if (lead === undefined) continue
     if (others.length > 0 || leads.has(lead)) return []
@@ -142,6 +145,18 @@ function membersWithOneLead(
     members.push({ json, member })
   }
   return members
+}
+
+/**
+ * Leads of different people are not one ECG. A lead without a subject is of the panel's.
+ * @throws CodedError `field-invalid`
+ */
+function checkSubject(subjects: readonly (string | undefined)[]): void {
+  const named = subjects.filter((each) => each !== undefined && !each.startsWith('#'))
+  // The same patient may be named by an address, by type and id, and with a version.
+  const [first = '', ...others] = named.map((each) => each!.replace(/\/_history\/[^/]*$/, ''))
+  const isFirst = (other: string) => other === first || other.endsWith(`/${first}`) || first.endsWith(`/${other}`)
+  if (!others.every(isFirst)) throw new CodedError('field-invalid', { field: 'hasMember.subject' })
 }
 
 /** The resource that a reference means, if it is present and valid. */

@@ -125,7 +125,8 @@ function waveforms({ code, valueSampledData, component }: Observation): LeadData
 function startOf({ effectiveDateTime, effectiveInstant, effectivePeriod }: Observation): string | undefined {
   const text = effectiveInstant ?? effectiveDateTime ?? effectivePeriod?.start
   if (text === undefined || !/^\d{4}-\d\d-\d\dT\d\d:\d\d/.test(text)) return undefined
-  const at = Date.parse(text)
+  // As in the other formats, a time without a zone (which FHIR does not allow) is read as UTC, not as the machine's time.
+  const at = Date.parse(/(?:Z|[+-]\d\d:\d\d)$/.test(text) ? text : `${text}Z`)
   return Number.isNaN(at) ? undefined : new Date(at).toISOString()
 }
 

@@ -45,6 +45,8 @@ export type Attachment = z.infer<typeof Attachment>
 
 const Common = z.object({
   id: text,
+  status: z.unknown().optional(),
+  docStatus: z.unknown().optional(),
   subject: Reference.optional(),
   contained: z.array(z.unknown()).default([]),
 })
@@ -117,6 +119,22 @@ function fieldName(path: readonly PropertyKey[]): string {
     .map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`))
     .join('')
     .replace(/^\./, '')
+}
+
+interface Stated {
+  readonly resourceType: string
+  readonly status?: unknown
+  readonly docStatus?: unknown
+}
+
+const WITHDRAWN: readonly unknown[] = ['entered-in-error', 'cancelled']
+
+/**
+ * Whether somebody has withdrawn a resource, or the document that it describes. https://hl7.org/fhir/R4/valueset-observation-status.html,
+ * https://hl7.org/fhir/R4/valueset-composition-status.html
+ */
+export function isWithdrawn({ status, docStatus }: Stated): boolean {
+  return WITHDRAWN.includes(status) || WITHDRAWN.includes(docStatus)
 }
 
 /** References to the parts of a resource; the subject is not one of them. */

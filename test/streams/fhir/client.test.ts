@@ -320,6 +320,19 @@ describe('the FHIR client', () => {
     })
   })
 
+  it.each([
+    ['an OperationOutcome', { resourceType: 'OperationOutcome', issue: [] }, 'ehr-malformed'],
+    ['a refused entry', [{ response: { status: '201 Created' } }, { response: { status: '400' } }], 'ehr-refused'],
+    ['a failed entry', [{ response: { status: '503 Busy' } }], 'ehr-unavailable'],
+  ])('takes no transaction for written that is answered with %s and the status 200', async (_what, answer, code) => {
+    const body = Array.isArray(answer) ? { resourceType: 'Bundle', type: 'batch-response', entry: answer } : answer
+    await using server = await testServer((_asked, response) => json(response, body))
+
+    const error = await failure(openClient(server.origin).transaction({ resourceType: 'Bundle' }))
+
+    expect(error.code).toBe(code)
+  })
+
   it('takes the ID of a created resource from its location when there is no body', async () => {
     await using server = await testServer(
       (_asked, response) =>

@@ -261,6 +261,30 @@ describe('FhirIntake.take, following references', () => {
     expect(submitted.map(({ origin }) => 'source' in origin && origin.source)).toEqual(results.map(refer))
   })
 
+  it('names the reason for each ECG of a report that it could not read', async () => {
+    const subject = patient()
+    const { component: [first] = [], ...rest } = ecgObservation(RECORDING, refer(subject))
+    const origin = { value: 0 }
+    const unread = ehr.create({
+      ...rest,
+      component: [{ ...first, valueSampledData: { ...first!.valueSampledData, origin } }],
+    })
+    const binary = { resourceType: 'Binary', id: 'file', contentType: 'text/csv', data: btoa(csv) }
+    const report = ehr.create({
+      resourceType: 'DiagnosticReport',
+      status: 'final',
+      code: { text: 'ECG' },
+      subject: { reference: refer(subject) },
+      contained: [binary],
+      presentedForm: [{ contentType: 'text/csv', url: '#file' }],
+      result: [unread, ecgOf(subject)].map((each) => ({ reference: refer(each) })),
+    })
+
+    const taken = await intake().fhir.take(refer(report))
+
+    expect(taken).toMatchObject({ submitted: 2, unread: [{ code: 'unit-unknown' }] })
+  })
+
   it('records the report as the source of a contained result', async () => {
     const report = ehr.create({
       resourceType: 'DiagnosticReport',
@@ -313,6 +337,92 @@ describe('FhirIntake.take, following references', () => {
     expect(outcomes[0]).toEqual({ skipped: 'no-ecg' })
     expect(elsewhere.asked).toEqual([])
     expect(server.asked).toHaveLength(leads.length)
+  })
+
+  it.each([
+    ['Observation', { ...ecgObservation(RECORDING), status: 'entered-in-error' }],
+    ['Observation', { ...ecgObservation(RECORDING), status: 'cancelled' }],
+    ['Media', { resourceType: 'Media', status: 'entered-in-error', content: { data: btoa(csv), title: 'ecg.csv' } }],
+  ])('leaves out a part that was withdrawn (%s %#)', async (_type, part) => {
+    const subject = { reference: refer(patient()) }
+    const withdrawn = ehr.create({ ...part, subject })
+    const valid = ehr.create(ecgObservation(syntheticRecording({ seconds: 11 }), subject.reference))
+    const report = (...parts: readonly StoredResource[]) =>
+      ehr.create({
+        resourceType: 'DiagnosticReport',
+        status: 'final',
+        code: { text: 'ECG' },
+        subject,
+        result: parts
+          .filter(({ resourceType }) => resourceType === 'Observation')
+          .map((each) => ({ reference: refer(each) })),
+        media: parts
+          .filter(({ resourceType }) => resourceType === 'Media')
+          .map((each) => ({ link: { reference: refer(each) } })),
+      })
+    const { fhir, submitted } = intake()
+
+    const taken = [await fhir.take(refer(report(withdrawn))), await fhir.take(refer(report(withdrawn, valid)))]
+
+    expect(taken).toEqual([{ skipped: 'no-ecg' }, { submitted: 1 }])
+    expect(submitted.map(({ origin }) => 'source' in origin && origin.source)).toEqual([refer(valid)])
+  })
+
+  it('skips a document whose content was withdrawn', async () => {
+    const document = ehr.create({
+      resourceType: 'DocumentReference',
+      status: 'current',
+      docStatus: 'entered-in-error',
+      subject: { reference: refer(patient()) },
+      content: [{ attachment: { data: btoa(csv), title: 'ecg.csv' } }],
+    })
+
+    expect(await intake().fhir.take(refer(document))).toEqual({ skipped: 'withdrawn' })
+  })
+
+  it('joins no leads of different patients into one ECG', async () => {
+    const [one, other] = [patient(), patient()]
+    const { component = [], ...rest } = ecgObservation(RECORDING, refer(one))
+    const { subject: _, ...unnamed } = rest
+    const lead = (place: number, subject: object, status = 'final') =>
+      ehr.create({ ...unnamed, ...component[place]!, status, ...subject })
+    const panel = (members: readonly StoredResource[]) =>
+      ehr.create({
+        resourceType: 'Observation',
+        status: 'final',
+        code: rest.code,
+        subject: { reference: refer(one) },
+        hasMember: members.map((each) => ({ reference: refer(each) })),
+      })
+    const of = (whose: StoredResource) => ({ subject: { reference: refer(whose) } })
+    const { fhir, submitted } = intake()
+
+    const error = await failure(fhir.take(refer(panel([lead(0, of(one)), lead(1, of(other))]))))
+    const same = [lead(0, of(one)), lead(1, { subject: { reference: `${ehr.baseUrl}/${refer(one)}` } }), lead(2, {})]
+    const withdrawn = lead(3, of(one), 'entered-in-error')
+    const taken = await fhir.take(refer(panel([...same, withdrawn])))
+
+    expect(error).toMatchObject({ code: 'field-invalid', detail: { field: 'hasMember.subject' } })
+    expect(taken).toEqual({ submitted: 1 })
+    expect(submitted[0]!.recording.leads.map(({ name }) => name)).toEqual(
+      RECORDING.leads.slice(0, 3).map(({ name }) => name),
+    )
+  })
+
+  it('takes no OperationOutcome for the resource or the file that it asked for', async () => {
+    const outcome = { resourceType: 'OperationOutcome', issue: [{ severity: 'error', code: 'transient' }] }
+    const media = { resourceType: 'Media', id: '1', meta: { versionId: '1' }, content: { url: 'Binary/1' } }
+    await using server = await testServer(({ url }, response) =>
+      json(response, url.endsWith('/Media/1') ? media : outcome),
+    )
+    const { fhir } = intake({ baseUrl: `${server.origin}/fhir` })
+
+    const errors = [await failure(fhir.take('Observation/1')), await failure(fhir.take('Media/1'))]
+
+    expect(errors.map(({ code, kind }) => [code, kind.permanent])).toEqual([
+      ['ehr-malformed', false],
+      ['ehr-malformed', false],
+    ])
   })
 
   it('stops at an endless chain of references', async () => {
@@ -429,6 +539,70 @@ describe('FhirIntake.poll', () => {
 
     expect(error.code).toBe('ehr-refused')
     expect(references()).toEqual([refer(observation)])
+  })
+
+  it('reads on when the EHR adds an OperationOutcome to its results, as Epic does', async () => {
+    const outcome = { resourceType: 'OperationOutcome', issue: [{ severity: 'warning', code: 'processing' }] }
+    const resource = { resourceType: 'Observation', id: '1', meta: { versionId: '1' } }
+    await using server = await testServer((_asked, response) =>
+      json(response, {
+        resourceType: 'Bundle',
+        entry: [
+          { resource, search: { mode: 'match' } },
+          { resource: outcome, search: { mode: 'outcome' } },
+        ],
+      }),
+    )
+    const { fhir, references } = intake({ baseUrl: `${server.origin}/fhir` })
+
+    await fhir.poll(new Date())
+
+    expect(references()).toEqual(['Observation/1'])
+  })
+
+  it('fails when the EHR answers a search with an OperationOutcome', async () => {
+    await using server = await testServer((_asked, response) =>
+      json(response, { resourceType: 'OperationOutcome', issue: [{ severity: 'error', code: 'timeout' }] }),
+    )
+
+    const error = await failure(intake({ baseUrl: `${server.origin}/fhir` }).fhir.poll(new Date()))
+
+    expect(error).toMatchObject({ code: 'ehr-malformed' })
+  })
+
+  it('queues a version once, even if it cannot be read', async () => {
+    const subject = patient()
+    const refused = ehr.create({ ...ecgObservation(BRIEF, refer(subject)), component: [], valueString: 'soon' })
+    const withdrawn = ehr.create({ ...ecgObservation(BRIEF, refer(subject)), status: 'entered-in-error' })
+    const { fhir, references } = intake()
+
+    for (let polls = 0; polls < 3; polls++) await fhir.poll(new Date())
+    const before = references()
+    ehr.store.change((writer) => writer.put({ ...refused, note: [{ text: 'looked at' }] }))
+    await fhir.poll(new Date())
+
+    expect(before).toEqual([refused, withdrawn].map(refer))
+    expect(references()).toEqual([refused, withdrawn, refused].map(refer))
+  })
+
+  it('finds later changes after one with a time in the future', async () => {
+    const now = new Date('2026-01-02T12:00:00Z')
+    const resources = [{ id: 'future', lastUpdated: '2099-01-01T00:00:00Z' }]
+    await using server = await testServer(({ url }, response) => {
+      const since = Date.parse(new URL(url, 'http://x').searchParams.get('_lastUpdated')!.slice(2))
+      const found = resources.filter(({ lastUpdated }) => Date.parse(lastUpdated) >= since)
+      const entry = found.map(({ id, lastUpdated }) => ({
+        resource: { resourceType: 'Observation', id, meta: { versionId: '1', lastUpdated } },
+      }))
+      json(response, { resourceType: 'Bundle', entry })
+    })
+    const { fhir, references } = intake({ baseUrl: `${server.origin}/fhir` })
+    await fhir.poll(now)
+    resources.unshift({ id: 'later', lastUpdated: '2026-01-02T12:01:00Z' })
+
+    await fhir.poll(new Date('2026-01-02T12:05:00Z'))
+
+    expect(references()).toEqual(['Observation/future', 'Observation/later'])
   })
 
   it('reports a response that is not a Bundle', async () => {

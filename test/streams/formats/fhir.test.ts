@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { LEADS, type LeadName } from '../../../shared/domain/leads.ts'
 import { MISSING_SAMPLE, type Recording } from '../../../shared/domain/recording.ts'
 import { parseRecording } from '../../../streams/formats/index.ts'
@@ -33,6 +33,21 @@ describe('the FHIR reader on an Observation', () => {
 
     expect(parsed).toMatchObject({ format: 'fhir', rateHz: 500, startedAt: '2026-03-04T05:06:07.000Z' })
     expect(parsed.leads).toEqual(recording.leads)
+  })
+
+  it('reads a time without a zone as UTC, wherever it runs', () => {
+    vi.stubEnv('TZ', 'America/New_York')
+    try {
+      const { effectivePeriod: _, ...rest } = { effectivePeriod: undefined, ...observation }
+      const times = ['2026-03-04T05:06:07', '2026-03-04T05:06:07-05:00']
+
+      const parsed = times.map((effectiveDateTime) => read({ ...rest, effectiveDateTime }).startedAt)
+
+      expect(new Date(2026, 0, 1).getUTCHours()).toBe(5)
+      expect(parsed).toEqual(['2026-03-04T05:06:07.000Z', '2026-03-04T10:06:07.000Z'])
+    } finally {
+      vi.unstubAllEnvs()
+    }
   })
 
   it.each(Object.entries(MDC_LEAD_CODES))('identifies lead %s by MDC %s, and by the lead’s own code', (name, code) => {
