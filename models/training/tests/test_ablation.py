@@ -126,8 +126,10 @@ def test_the_report_says_better_only_where_the_interval_does(answered):
     }  # fmt: skip
     assert report["learning"][1]["stepsOpen"] == 4
     assert report["learning"][1]["stopped"] == 0
-    page = ablation_page.section(report | {"cohortVersion": 5})
+    page = ablation_page.section(report | {"cohortVersion": 5, "personAlone": [{"labels": 0.1, "meanR": 0.2}]})
     assert "| contrast with CMR against from scratch | mean R | 10% | – | – |" in page
+    assert "8 of 8 at 10%" in page
+    assert "a mean R of 0.200 at 10%." in page
     assert "| from scratch | 4 of 6; 8 of 8 |" in page
     assert "| masked ECGs against from scratch | mean R | – | – | 10% |" in page
 

@@ -60,7 +60,7 @@ def measure_ablation(people: VirtualSet, folder: Path, rounds: int = ROUNDS) -> 
         found = Compared([], [])
         for share, seeds in comparisons.items():
             labelled = len(labelled_rows(some.split, share, 0))
-            found.add(truth, share, labelled, _answers(seeds, folder, which), rounds)
+            found.add(truth, share, labelled, _answers(seeds, folder, which), rounds, fewer=1)
         report[which] = to_json(found)
     return report | {"learning": [line for seeds in comparisons.values() for line in _learning(config, seeds, folder)]}
 
@@ -106,6 +106,8 @@ def main() -> None:
     torch.set_num_threads(1)
     people = load_virtual(options.run_dir / "cohort")
     report = {"cohortVersion": COHORT_VERSION} | measure_ablation(people, options.run_dir / "ablation")
+    frozen = json.loads(REPORT.read_text())["withPerson"]["rows"]
+    report |= {"personAlone": [row for row in frozen if row["start"] == probes.PERSON_ALONE]}
     ABLATION_REPORT.write_text(json.dumps(report, indent=1) + "\n")
     draw(ABLATION_REPORT.with_suffix(".png"), report)
     put_section(PAGE, section(report))

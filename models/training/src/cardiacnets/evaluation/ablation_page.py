@@ -25,12 +25,14 @@ def section(report: Mapping[str, Any]) -> str:
 `cardiacnets-train train --stage ablation`, then `python -m cardiacnets.evaluation.ablation` (in `models/training`): the whole network is fine-tuned.
 The figures are for {report["testPeople"]:,} virtual test people of cohort version {report["cohortVersion"]}, the same as for [frozen encoders](#what-pretraining-leaves-in-a-frozen-encoder).
 
-- Each run has a seed of its own, which draws the people with labels and the first weights: {_seeds(report)}.
+- Each run has a seed of its own, which draws the people with labels and the first weights.
+  Seeds done of those planned: {_seeds(report)}.
 - A run stops when {config["patience"]} validations in a row show no gain, and keeps its best step. Equal steps of {config["batch"]} ECGs are open to pretrained networks,
   {config["longer"]:g} times as many from scratch. {config["validation_people"]} validation people decide; their labels are not counted in the share.
 - Networks saw the first {config["seconds"]} s of each ECG, in training and test, with all leads.
 - **Intervals are over seeds and test people at once, not over pretrainings**: each pretraining ran once.
   Another pretraining of the same kind could differ by more than an interval says.
+{_person_alone(report)}
 
 {levels(report)}
 
@@ -55,8 +57,19 @@ Where the interval says so:
 
 
 def _seeds(report: Mapping[str, Any]) -> str:
-    rows = [row for row in report["alone"]["rows"] if row["start"] == ALIGNED]
-    return ", ".join(f"{row['runs']} at {row['labels']:.0%}" for row in rows)
+    config = report["config"]
+    done = {row["labels"]: row["runs"] for row in report["alone"]["rows"] if row["start"] == ALIGNED}
+    planned = zip(config["fractions"], config["seeds"], strict=True)
+    return ", ".join(f"{done.get(share, 0)} of {seeds} at {share:.0%}" for share, seeds in planned)
+
+
+def _person_alone(report: Mapping[str, Any]) -> str:
+    """What the person alone says, read by a ridge regression (`probes`) from as many labels."""
+    done = {row["labels"] for row in report["alone"]["rows"]}
+    found = [f"{row['meanR']:.3f} at {row['labels']:.0%}" for row in report["personAlone"] if row["labels"] in done]
+    return f"""- The person alone, read by a ridge regression, gives a mean R of {", ".join(found) or "–"}.
+  A network whose R with the person is not above this has not learned to read the person in these steps.
+  Contrast had the person as input, masked modelling had not: part of its gain with the person is that."""
 
 
 def _learning(report: Mapping[str, Any]) -> str:

@@ -121,10 +121,14 @@ def answers_of(
     return np.stack([np.stack([of(own, draw) for draw in range(DRAWS[share])]) for own in features])
 
 
-def compare(truth: Array, first: Array, second: Array, rounds: int = ROUNDS, seed: int = 0) -> dict[str, Any]:
+def compare(
+    truth: Array, first: Array, second: Array, rounds: int = ROUNDS, seed: int = 0, fewer: int = 0
+) -> dict[str, Any]:
     """Difference of two starts' mean figures, with the interval over initial weights, draws of labels and people.
 
     Answers are as `answers_of` gives them. A round takes the same draws of labels and the same people for both.
+    `fewer`: so many draws less than there are. Of few draws, one less gives the right variance, and as many as there
+    are give too small a one (Rao and Wu 1988).
     """
     rng, draws, n = np.random.default_rng(seed), first.shape[1], len(truth)
 
@@ -146,7 +150,9 @@ def compare(truth: Array, first: Array, second: Array, rounds: int = ROUNDS, see
     every, everybody = np.arange(draws), np.arange(n)
     observed = difference(every, everybody, resample=False)
     spread = [
-        difference(every[rng.integers(0, draws, (draws,))], everybody[rng.integers(0, n, (n,))], resample=True)
+        difference(
+            every[rng.integers(0, draws, (max(1, draws - fewer),))], everybody[rng.integers(0, n, (n,))], resample=True
+        )
         for _ in range(rounds)
     ]
     low, high = np.quantile(spread, (0.025, 0.975), axis=0)
@@ -193,8 +199,13 @@ class Compared:
     rows: list[dict[str, Any]]
     pairs: list[dict[str, Any]]
 
-    def add(self, truth: Array, share: float, people: int, answers: Mapping[str, Array], rounds: int) -> None:
-        """A share of the labels, which so many people have: each start's answers, as `answers_of` gives them."""
+    def add(
+        self, truth: Array, share: float, people: int, answers: Mapping[str, Array], rounds: int, fewer: int = 0
+    ) -> None:
+        """A share of the labels, which so many people have: each start's answers, as `answers_of` gives them.
+
+        `rounds` and `fewer` are those of `compare`.
+        """
         for name, own in answers.items():
             found = [probe(truth, one) for of_weights in own for one in of_weights]
             macro, mean_r = np.array([each.macroAuroc for each in found]), np.array([each.meanR for each in found])
@@ -205,7 +216,7 @@ class Compared:
             )
         for than, better in combinations(answers, 2):
             pair = {"labels": share, "better": better, "than": than}
-            self.pairs.append(pair | compare(truth, answers[better], answers[than], rounds))
+            self.pairs.append(pair | compare(truth, answers[better], answers[than], rounds, fewer=fewer))
 
 
 def main() -> None:
